@@ -1,0 +1,142 @@
+# vitrun.  `make help` lists the targets.
+SHELL   := /bin/bash
+BUILD   ?= build
+CC      ?= gcc
+prefix  ?= /usr/local
+bindir  ?= $(prefix)/bin
+libdir  ?= $(prefix)/lib
+datadir ?= $(prefix)/share
+CORPUS  ?= ../shared/data
+GOLDEN  ?= tests/golden
+VERSION := 0.1.0
+
+PKGS     := libjpeg libpng libwebp libcjson
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+CFLAGS   ?= -O2 -g
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+ifndef SAN
+HARDEN   += -D_FORTIFY_SOURCE=2
+endif
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(HARDEN) -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) \
+             $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -DVR_DATADIR='"$(datadir)/vitrun"' -MMD -MP
+LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lcjson) -lgif -lm -lpthread
+LDFLAGS   += -pie -Wl,-z,relro,-z,now
+ifdef SAN
+SANFLAGS  := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+# Kernels whose source is compiled once for each instruction set; the machine's is picked when a back end is opened.
+ARCH      := $(shell uname -m)
+ISA_SRC   := $(wildcard kernels/cpu/isa/*.c)
+ifeq ($(ARCH),x86_64)
+ISAS      := portable avx2 avx512
+else
+ISAS      := portable
+endif
+flags_portable :=
+flags_avx2     := -mavx2 -mfma -mf16c
+flags_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+ISA_OBJ   := $(foreach i,$(ISAS),$(patsubst %.c,$(BUILD)/%.$(i).o,$(ISA_SRC)))
+
+LIB_SRC   := $(wildcard engine/*.c loaders/*.c kernels/*.c kernels/cpu/*.c)
+CLI_SRC   := $(wildcard cli/*.c)
+TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c)
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o) $(ISA_OBJ)
+CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/%.o)
+TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o)
+
+all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc ## build build/vitrun and libvitrun
+
+demo: deps  ## install what is missing, build, classify a bundled photo with the bundled model
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/vitrun classify tests/pictures/china.jpg
+
+test: deps  ## install what is missing, build, run every test
+	@$(MAKE) --no-print-directory all check
+
+deps:       ## install the Debian packages of packages.txt that are missing
+	@bash tests/support/install-packages.sh packages.txt
+
+check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner
+	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
+
+golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden)
+	$(BUILD)/golden_runner $(GOLDEN)
+
+asan:       ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" build/asan/vitrun build/asan/vr_tests \
+	    build/asan/golden_runner check
+
+tsan:       ## the tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" build/tsan/vitrun build/tsan/vr_tests \
+	    build/tsan/golden_runner check
+
+tidy:       ## layering, dead files, format
+	@bash tests/tidy.sh
+
+format:     ## format every source as .clang-format says
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+bench: $(BUILD)/vitrun  ## a quick look at speed on this machine
+	$(BUILD)/vitrun bench --arch deit_small_patch16_224 --random --batch 1,8
+
+bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs VENV=DIR with them)
+	BUILD=$(BUILD) bash tests/bench/peers.sh
+
+install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/include $(DESTDIR)$(datadir)/vitrun
+	install -m 755 $(BUILD)/vitrun $(DESTDIR)$(bindir)/vitrun
+	install -m 644 $(BUILD)/libvitrun.a $(DESTDIR)$(libdir)/
+	install -m 755 $(BUILD)/libvitrun.so $(DESTDIR)$(libdir)/libvitrun.so.0
+	ln -sf libvitrun.so.0 $(DESTDIR)$(libdir)/libvitrun.so
+	install -m 644 engine/vitrun.h $(DESTDIR)$(prefix)/include/
+	install -m 644 $(BUILD)/vitrun.pc $(DESTDIR)$(libdir)/pkgconfig/
+	cp -r configs weights $(DESTDIR)$(datadir)/vitrun/
+	install -m 644 LICENSE NOTICE $(DESTDIR)$(datadir)/vitrun/
+
+uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(bindir)/vitrun $(DESTDIR)$(libdir)/libvitrun.a $(DESTDIR)$(libdir)/libvitrun.so $(DESTDIR)$(libdir)/libvitrun.so.0 \
+	    $(DESTDIR)$(prefix)/include/vitrun.h $(DESTDIR)$(libdir)/pkgconfig/vitrun.pc
+	rm -rf $(DESTDIR)$(datadir)/vitrun
+
+clean:      ## remove what was built
+	rm -rf build
+
+help:       ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(BUILD)/vitrun: $(CLI_OBJ) $(BUILD)/libvitrun.a
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $(BUILD)/libvitrun.a $(LDLIBS)
+
+$(BUILD)/libvitrun.a: $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libvitrun.so: $(LIB_OBJ)
+	$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-soname,libvitrun.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
+
+$(BUILD)/vitrun.pc: Makefile
+	@mkdir -p $(@D)
+	@printf 'prefix=%s\nlibdir=%s\nincludedir=$${prefix}/include\n\nName: vitrun\nDescription: Vision Transformer inference\nVersion: %s\nLibs: -L$${libdir} -lvitrun\nLibs.private: %s\nCflags: -I$${includedir}\n' \
+	    '$(prefix)' '$(libdir)' '$(VERSION)' '$(LDLIBS)' > $@
+
+$(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/libvitrun.a
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
+
+$(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+define isa_rule
+$(BUILD)/kernels/cpu/isa/%.$(1).o: kernels/cpu/isa/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -O3 $$(flags_$(1)) -DVR_ISA=$(1) -DVR_ISA_$(1) -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers install uninstall clean help
+.DELETE_ON_ERROR:

@@ -1,0 +1,155 @@
+/* vitrun: Vision Transformer inference in C.  The one public header; nothing else of ours is needed to use it.
+ *
+ *     vitrun_options o = vitrun_defaults();
+ *     o.model = "weights/dinov2_small_imagenette";
+ *     vitrun *v; vitrun_error e = {0};
+ *     if (vitrun_open(&v, &o, &e)) { fprintf(stderr, "%s\n", e.text); return e.code; }
+ *     float logits[10];                                        // vitrun_about(v)->classes of them
+ *     if (vitrun_logits_of_file(v, "photo.jpg", logits, &e)) ...
+ *     vitrun_close(v);
+ *
+ * Threads.  An opened vitrun is used by one thread at a time and runs its arithmetic on threads of its own.  Several may
+ * be open at once, each used from its own thread.  Functions that take no vitrun may be called from anywhere.
+ * Ownership.  What a function returns through a const pointer lives as long as the vitrun; all else is the caller's.
+ * Results.  An image's logits do not depend, bit for bit, on the other images of the call, its place among them, or the
+ * number of threads. */
+#ifndef VITRUN_H
+#define VITRUN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VITRUN_VERSION "0.1.0"
+
+#pragma GCC visibility push(default)
+
+/* Every function that can fail returns one of these; they are also the exit codes of the command line. */
+enum {
+    VITRUN_OK = 0,
+    VITRUN_USAGE = 2, /* an option or argument that cannot be */
+    VITRUN_MODEL = 3, /* the model is missing, damaged or not supported */
+    VITRUN_IMAGE = 4, /* a picture cannot be read */
+    VITRUN_IO = 5,
+    VITRUN_MEMORY = 6,
+    VITRUN_DEVICE = 7,
+    VITRUN_NONFINITE = 8 /* a NaN or an infinity among weights or logits */
+};
+
+/* Set to {0} before the first call; the sentence says what, where, found, wanted, and the remedy. */
+typedef struct {
+    int  code;
+    char text[600];
+} vitrun_error;
+
+typedef struct vitrun vitrun;
+
+typedef struct {
+    const char *model;   /* a .safetensors file, its index.json, or a folder that holds one (and config.json); NULL with arch */
+    const char *arch;    /* name of a description in configs/models, for models without config.json; NULL: from the model */
+    int         random;  /* 1: no file, deterministic random weights of `arch` */
+    uint64_t    seed;    /* of the random weights */
+    const char *device;  /* "auto", "cpu" */
+    const char *dtype;   /* "auto", "f32" */
+    int         threads; /* 0: as many as this process may use */
+    int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
+    const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
+    int         more_sizes_count;
+    int         token_budget;     /* most tokens computed at once; 0: chosen for the device */
+    int         keep_blocks;      /* 1: keep every block's output for vitrun_block_output */
+    int         allow_nonfinite;  /* 1: accept NaN and infinite weights */
+    size_t      max_header;       /* of a safetensors file, bytes; 0: 16 MiB */
+    int         strict;           /* 1: tensors that the model does not use are an error */
+    const char *data_dir;         /* where configs/ lies; NULL: found beside the program, or $VITRUN_DATA */
+    size_t      max_image_bytes;  /* 0: 64 MiB */
+    uint64_t    max_image_pixels; /* 0: 50,000,000 */
+    int         max_image_side;   /* 0: 16,384 */
+    const char *formats;          /* NULL: all; otherwise a list such as "jpeg,png" */
+    int         allow_truncated;  /* 1: decode damaged pictures as Pillow's lenient switch does */
+    int         exif;             /* 1 (default): turn pictures upright as EXIF says; 0: pixels as stored */
+} vitrun_options;
+vitrun_options vitrun_defaults(void);
+
+/* Load a model and make it ready.  *out is NULL after a failure. */
+int  vitrun_open(vitrun **out, const vitrun_options *options, vitrun_error *err);
+void vitrun_close(vitrun *v); /* NULL is allowed */
+
+typedef struct {
+    const char *name;                 /* "vit_small_patch14_dinov2" */
+    const char *layout;               /* "timm", "transformers ViT", "transformers DeiT", "transformers DINOv2", "random" */
+    const char *path;                 /* as given, NULL for random weights */
+    const char *device, *dtype, *isa; /* what is really used: "cpu", "f32", "avx512" */
+    int         threads;
+    int         image_height, image_width; /* what vitrun_run expects */
+    int         patch, dim, depth, heads, mlp, prefix, classes;
+    int         tokens;  /* of one image, special tokens included */
+    const char *pooling; /* "class token", "mean", ... */
+    double      norm_eps;
+    uint64_t    parameters, weight_bytes; /* as stored in the file */
+    double      gmacs;                    /* multiply-adds of one image, in 1e9, as executed */
+    const char *recipe;                   /* preprocessing in words: "bicubic-248-crop224" */
+    float       mean[3], std[3];
+    size_t      activation_bytes; /* planned at opening */
+    double      load_seconds;
+} vitrun_about_t;
+const vitrun_about_t *vitrun_about(const vitrun *v);
+
+/* The name of class i ("church, church building") and its WordNet id; "" where the model carries none. */
+const char *vitrun_label(const vitrun *v, int i);
+const char *vitrun_synset(const vitrun *v, int i);
+
+/* Normalised pixels in, logits out.
+ *   pixels   [images] pointers to [3, height, width] f32
+ *   sizes    [images] {height, width}, each one that was named at opening; NULL: all of the model's size
+ *   logits   [images, classes]   (features [images, dim] where the model has no classifier)
+ * VITRUN_USAGE for a size that was not named; VITRUN_NONFINITE where a logit is no number (the message names the image). */
+int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err);
+
+/* After vitrun_run with keep_blocks: the residual stream after block i of all images of that call, packed.
+ *   out      [total tokens, dim], offsets [images + 1]; either may be NULL.  Block -1 is the input of block 0. */
+int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err);
+
+/* One picture file to pixels ready for vitrun_run: out [3, image_height, image_width].  May run on any thread while v lives. */
+int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err);
+int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, float *out, vitrun_error *err);
+
+/* One picture file ("-": standard input) to logits [classes]. */
+int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_error *err);
+
+/* Many picture files: decoded on other threads while earlier ones are computed. */
+typedef struct {
+    size_t       index; /* of the path in the call */
+    const char  *path;
+    int          code;          /* VITRUN_OK, or why this one has no answer */
+    const char  *error;         /* the sentence, or NULL */
+    int          width, height; /* as decoded, before EXIF rotation; 0 where unknown */
+    const float *logits;        /* [classes], valid during the callback; NULL where code is not VITRUN_OK */
+    int          tokens;
+    double       decode_ms, resize_ms, infer_ms; /* infer: this image's share of its batch */
+} vitrun_result;
+
+/* Called once for each path, in the order of the paths, from the calling thread.  Not 0: stop early. */
+typedef int vitrun_result_fn(const vitrun_result *r, void *user);
+
+/* A broken file is a result with its error, never a stop.  batch 0: chosen.  Returns VITRUN_OK also where files failed;
+ * other codes where the run itself could not go on. */
+int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
+                    vitrun_error *err);
+
+/* The k largest logits with softmax probabilities over all classes, best first; ties by lower index.
+ *   out [min(k, classes)]; returns how many were written. */
+typedef struct {
+    int   index;
+    float logit, prob;
+} vitrun_class;
+int vitrun_topk(const float *logits, int classes, int k, vitrun_class *out);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+#endif
