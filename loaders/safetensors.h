@@ -49,6 +49,9 @@ vr_status vr_safetensors_read_f64(const vr_safetensors *st, const vr_tensor *t, 
 /* Read the tensor's bytes as they are: out [t->bytes]. */
 vr_status vr_safetensors_read_raw(const vr_safetensors *st, const vr_tensor *t, void *out, vr_error *err);
 
+/* True where no element is NaN or infinite. */
+bool vr_all_finite(const float *x, size_t count);
+
 float    vr_f16_to_f32(uint16_t h);  /* exact */
 float    vr_bf16_to_f32(uint16_t h); /* exact */
 uint16_t vr_f32_to_f16(float f);     /* round half to even; overflow to infinity */
