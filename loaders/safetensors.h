@@ -49,7 +49,10 @@ vr_status vr_safetensors_read_f64(const vr_safetensors *st, const vr_tensor *t, 
 /* Read the tensor's bytes as they are: out [t->bytes]. */
 vr_status vr_safetensors_read_raw(const vr_safetensors *st, const vr_tensor *t, void *out, vr_error *err);
 
-float    vr_f16_to_f32(uint16_t h);  /* exact */
+/* Is none of x [count] a NaN or an infinity?  At the speed of memory; the readers above do not look at values. */
+bool vr_all_finite(const float *x, size_t count);
+
+float    vr_f16_to_f32(uint16_t h);  /* exact; a NaN keeps its payload and becomes quiet */
 float    vr_bf16_to_f32(uint16_t h); /* exact */
 uint16_t vr_f32_to_f16(float f);     /* round half to even; overflow to infinity */
 uint16_t vr_f32_to_bf16(float f);    /* round half to even */
