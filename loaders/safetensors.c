@@ -257,17 +257,19 @@ static void widen_to_f32(float *out, const void *in, size_t count, vr_dtype dtyp
         for (size_t i = 0; i < count; i++) out[i] = (float)((const double *)in)[i];
 }
 
-enum { CHUNK = 8192 }; /* elements converted at a time: 64 KiB of doubles, which the second cache holds */
+enum { CHUNK_BYTES = 1 << 16 }; /* converted at a time: small enough for the second cache, large enough for the kernel */
 
 vr_status vr_safetensors_read_f32(const vr_safetensors *st, const vr_tensor *t, uint64_t first, uint64_t count, float *out,
                                   vr_error *err)
 {
     vr_status status = check_request(st, t, first, count, err);
-    if (!status && t->dtype == VR_F32) return fetch_elements(st, t, first, count, out, err);
+    if (status) return status;
+    if (t->dtype == VR_F32) return fetch_elements(st, t, first, count, out, err);
 
-    double chunk[CHUNK];
+    double       chunk[CHUNK_BYTES / sizeof(double)]; /* of any type; doubles align it */
+    const size_t most = sizeof chunk * 8 / vr_dtype_bits(t->dtype);
     while (count > 0 && !status) {
-        size_t n = count < CHUNK ? count : CHUNK;
+        size_t n = count < most ? count : most;
         status = fetch_elements(st, t, first, n, chunk, err);
         if (!status) widen_to_f32(out, chunk, n, t->dtype);
         out += n, first += n, count -= n;
@@ -279,15 +281,15 @@ vr_status vr_safetensors_read_f64(const vr_safetensors *st, const vr_tensor *t, 
                                   vr_error *err)
 {
     vr_status status = check_request(st, t, first, count, err);
-    if (!status && t->dtype == VR_F64) return fetch_elements(st, t, first, count, out, err);
+    if (status) return status;
+    if (t->dtype == VR_F64) return fetch_elements(st, t, first, count, out, err);
 
-    float chunk[CHUNK], wide[CHUNK];
+    float        wide[CHUNK_BYTES / sizeof(float)];
+    const size_t most = sizeof wide / sizeof *wide;
     while (count > 0 && !status) {
-        size_t n = count < CHUNK ? count : CHUNK;
-        status = fetch_elements(st, t, first, n, chunk, err);
-        if (status) break;
-        widen_to_f32(wide, chunk, n, t->dtype);
-        for (size_t i = 0; i < n; i++) out[i] = (double)wide[i];
+        size_t n = count < most ? count : most;
+        status = vr_safetensors_read_f32(st, t, first, n, wide, err);
+        for (size_t i = 0; i < n && !status; i++) out[i] = (double)wide[i];
         out += n, first += n, count -= n;
     }
     return status;
