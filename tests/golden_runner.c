@@ -38,11 +38,11 @@ static verdict report(verdict v, const char *name, const char *words)
 
 /* What a case expects. */
 typedef struct {
-    int     images, height, width, classes, depth;
-    float  *pixels;                    /* [images, 3, height, width] */
-    float  *logits;                    /* [images, classes] */
-    float  *blocks[MAX_SIDE_BLOCKS];   /* image 0 after block i, NULL where not given */
-    float  *block_in;
+    int    images, height, width, classes, depth;
+    float *pixels;                  /* [images, 3, height, width] */
+    float *logits;                  /* [images, classes] */
+    float *blocks[MAX_SIDE_BLOCKS]; /* image 0 after block i, NULL where not given */
+    float *block_in;
 } expectation;
 
 static void free_expectation(expectation *x)
@@ -71,30 +71,32 @@ static void worse(double *worst, double x)
 
 /* Open on one back end, run, compare.  Also without keeping blocks, where the last block computes fewer rows: the same
  * bits must come out. */
-static vr_status compare(const vitrun_options *base, const vr_ops *ops, const expectation *x, double *worst, bool *same_bits, vr_error *err)
+static vr_status compare(const vitrun_options *base, const vr_ops *ops, const expectation *x, double *worst, bool *same_bits,
+                         vr_error *err)
 {
-    const size_t   cells = 3 * (size_t)x->height * (size_t)x->width;
-    const float   *pixels[16];
-    float         *logits[2] = {0};
-    int            offsets[17];
-    vitrun_error   e = {0};
+    const size_t cells = 3 * (size_t)x->height * (size_t)x->width;
+    const float *pixels[16];
+    float       *logits[2] = {0};
+    int          offsets[17];
+    vitrun_error e = {0};
     for (int b = 0; b < x->images; b++) pixels[b] = x->pixels + (size_t)b * cells;
     *worst = 0;
     for (int keep = 1; keep >= 0 && err->code == VR_OK; keep--) {
         vitrun        *v;
         vitrun_options o = *base;
-        o.keep_blocks    = keep;
+        o.keep_blocks = keep;
         o.image_height = x->height, o.image_width = x->width;
         if (vr_open_on(&v, &o, ops, err)) break;
-        const int    outputs = v->model.outputs, dim = v->about.dim, tokens = v->about.tokens;
-        float       *block   = malloc((size_t)x->images * (size_t)tokens * (size_t)dim * sizeof *block);
-        logits[keep]         = malloc((size_t)x->images * (size_t)outputs * sizeof **logits);
+        const int outputs = v->model.outputs, dim = v->about.dim, tokens = v->about.tokens;
+        float    *block = malloc((size_t)x->images * (size_t)tokens * (size_t)dim * sizeof *block);
+        logits[keep] = malloc((size_t)x->images * (size_t)outputs * sizeof **logits);
         if (outputs != x->classes)
             vr_fail(err, VR_E_MODEL, "", "%d outputs, %d expected", outputs, x->classes);
         else if (vitrun_run(v, logits[keep], pixels, NULL, x->images, &e))
             vr_fail(err, (vr_status)e.code, "", "%s", e.text);
         for (int b = 0; b < x->images && !err->code; b++)
-            worse(worst, relative(logits[keep] + (size_t)b * (size_t)outputs, x->logits + (size_t)b * (size_t)outputs, (size_t)outputs));
+            worse(worst, relative(logits[keep] + (size_t)b * (size_t)outputs, x->logits + (size_t)b * (size_t)outputs,
+                                  (size_t)outputs));
         for (int i = -1; keep && i < x->depth && !err->code; i++) {
             const float *wanted = i < 0 ? x->block_in : x->blocks[i];
             if (!wanted) continue;
@@ -106,7 +108,8 @@ static vr_status compare(const vitrun_options *base, const vr_ops *ops, const ex
         free(block);
         vitrun_close(v);
     }
-    *same_bits = logits[0] && logits[1] && memcmp(logits[0], logits[1], (size_t)x->images * (size_t)x->classes * sizeof(float)) == 0;
+    *same_bits =
+        logits[0] && logits[1] && memcmp(logits[0], logits[1], (size_t)x->images * (size_t)x->classes * sizeof(float)) == 0;
     free(logits[0]);
     free(logits[1]);
     return err->code;
@@ -116,11 +119,11 @@ static vr_status compare(const vitrun_options *base, const vr_ops *ops, const ex
 static verdict judge(const char *name, const vitrun_options *o, const expectation *x, bool with_reference)
 {
     char words[600] = "";
-    bool good       = true;
+    bool good = true;
     for (int i = -1; i < (int)(sizeof isas / sizeof *isas); i++) {
-        const char *isa  = i < 0 ? "reference" : isas[i];
-        vr_error    err  = {0};
-        double      rel  = 0;
+        const char *isa = i < 0 ? "reference" : isas[i];
+        vr_error    err = {0};
+        double      rel = 0;
         bool        bits = false;
         size_t      used = strlen(words);
         if (i < 0 ? !with_reference : !vr_cpu_isa_supported(isa)) continue;
@@ -176,9 +179,9 @@ static verdict run_checkpoint(const char *name, const char *folder)
     char           path[4096];
     expectation    x = {0};
     vr_error       err = {0};
-    vitrun_options o   = vitrun_defaults();
-    o.model            = folder;
-    o.threads          = 2;
+    vitrun_options o = vitrun_defaults();
+    o.model = folder;
+    o.threads = 2;
     snprintf(path, sizeof path, "%s/io.safetensors", folder);
     verdict v = FAILED;
     if (read_io(&x, path, &err))
@@ -222,11 +225,11 @@ static verdict run_random(const char *name, const char *path)
     const vr_json *logits = vr_json_get(doc, "logits");
     vr_json_string(vr_json_get(doc, "architecture"), &arch);
     size_t cells = 3 * 224 * 224;
-    x.classes    = (int)vr_json_size(vr_json_item(logits, 0));
-    x.logits     = malloc(2 * (size_t)x.classes * sizeof *x.logits);
-    x.pixels     = malloc(2 * cells * sizeof *x.pixels);
+    x.classes = (int)vr_json_size(vr_json_item(logits, 0));
+    x.logits = malloc(2 * (size_t)x.classes * sizeof *x.logits);
+    x.pixels = malloc(2 * cells * sizeof *x.pixels);
     for (int b = 0; b < 2; b++) {
-        const vr_json *line  = vr_json_item(logits, (size_t)b);
+        const vr_json *line = vr_json_item(logits, (size_t)b);
         float         *image = random_pixels(b, 224, 224);
         memcpy(x.pixels + (size_t)b * cells, image, cells * sizeof *image);
         free(image);
@@ -236,7 +239,7 @@ static verdict run_random(const char *name, const char *path)
             x.logits[b * x.classes + i] = (float)d;
         }
     }
-    o.arch   = arch;
+    o.arch = arch;
     o.random = 1;
     verdict v = judge(name, &o, &x, false); /* the oracle would take minutes */
     vr_json_free(doc);
