@@ -1,6 +1,6 @@
 /* Strict reader of safetensors files, and a writer.  What is accepted, and the name of every rule: safetensors_header.c,
- * for sharded checkpoints shards.c.  Nothing a hostile file says can make it allocate more than four times the size of
- * the header that is really there, or read outside the file. */
+ * for sharded checkpoints shards.c.  Nothing a hostile file says can make it allocate more than a small multiple (about
+ * eight times) of the header that is really there, or read outside the file. */
 #ifndef VR_SAFETENSORS_H
 #define VR_SAFETENSORS_H
 
