@@ -1,11 +1,12 @@
 /* Checkpoints that do not fit their description: each refused by rule, with both names or shapes in the sentence. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../engine/vitrun.h"
-#include "../../loaders/safetensors.h"
+#include "../../loaders/checkpoint.h"
 #include "../support/scratch.h"
 
 /* One change to a good checkpoint. */
