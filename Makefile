@@ -10,7 +10,7 @@ CORPUS  ?= ../shared/data
 GOLDEN  ?= tests/golden
 VERSION := 0.1.0
 
-PKGS     := libjpeg libpng libwebp libcjson
+PKGS     := libjpeg libpng libwebp libwebpdemux libcjson
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CFLAGS   ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -19,7 +19,7 @@ HARDEN   += -D_FORTIFY_SOURCE=2
 endif
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(HARDEN) -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) \
              $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -DVR_DATADIR='"$(datadir)/vitrun"' -MMD -MP
-LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lcjson) -lgif -lm -lpthread
+LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lwebpdemux -lcjson) -lgif -lm -lpthread
 LDFLAGS   += -pie -Wl,-z,relro,-z,now
 ifdef SAN
 SANFLAGS  := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -1,6 +1,6 @@
 /* Small JSON documents (configs, schedules, labels), read strictly: at most max_bytes (default 1 MiB), UTF-8 without
- * NUL, no duplicate keys at any depth, nothing after the value, nesting at most 32.  cJSON does the parsing; nobody
- * else sees it.  A value is a `const vr_json *` that lives as long as its document. */
+ * NUL, no duplicate keys at any depth, nothing after the value, nesting at most 32, at most 131,072 values.  cJSON does
+ * the parsing; nobody else sees it.  A value is a `const vr_json *` that lives as long as its document. */
 #ifndef VR_JSON_H
 #define VR_JSON_H
 
@@ -8,7 +8,8 @@
 
 typedef struct cJSON vr_json;
 
-/* Parse a file or a text.  `what` names the text in messages.  Fails with VR_E_IO, VR_E_MODEL, VR_E_MEMORY. */
+/* Parse a file or a text.  `what` names the text in messages.  Fails with VR_E_IO, VR_E_MODEL, VR_E_MEMORY; rules are
+ * those of lex.h, "duplicate-key", "file-too-large" and those of file.h.  A text carries no limit of its own. */
 vr_status vr_json_read(vr_json **out, const char *path, size_t max_bytes, vr_error *err);
 vr_status vr_json_parse(vr_json **out, const char *text, size_t length, const char *what, vr_error *err);
 void      vr_json_free(vr_json *doc);

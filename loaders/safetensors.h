@@ -1,5 +1,6 @@
-/* Strict reader of safetensors files, and a writer.  What is accepted: spec in the comment of each function; nothing a
- * hostile file says can make it allocate more than the header's own size, or read outside the file. */
+/* Strict reader of safetensors files, and a writer.  What is accepted, and the name of every rule: safetensors_header.c,
+ * for sharded checkpoints shards.c.  Nothing a hostile file says can make it allocate more than a small multiple (about
+ * eight times) of the header that is really there, or read outside the file. */
 #ifndef VR_SAFETENSORS_H
 #define VR_SAFETENSORS_H
 
@@ -49,7 +50,10 @@ vr_status vr_safetensors_read_f64(const vr_safetensors *st, const vr_tensor *t, 
 /* Read the tensor's bytes as they are: out [t->bytes]. */
 vr_status vr_safetensors_read_raw(const vr_safetensors *st, const vr_tensor *t, void *out, vr_error *err);
 
-float    vr_f16_to_f32(uint16_t h);  /* exact */
+/* Is none of x [count] a NaN or an infinity?  At the speed of memory; the readers above do not look at values. */
+bool vr_all_finite(const float *x, size_t count);
+
+float    vr_f16_to_f32(uint16_t h);  /* exact; a NaN keeps its payload and becomes quiet */
 float    vr_bf16_to_f32(uint16_t h); /* exact */
 uint16_t vr_f32_to_f16(float f);     /* round half to even; overflow to infinity */
 uint16_t vr_f32_to_bf16(float f);    /* round half to even */

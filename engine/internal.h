@@ -1,0 +1,51 @@
+/* What the engine's own files and the tests know of an opened vitrun. */
+#ifndef VR_INTERNAL_H
+#define VR_INTERNAL_H
+
+#include "../loaders/labels.h"
+#include "plan.h"
+#include "vitrun.h"
+
+/* The residual stream after one block, kept for vitrun_block_output. */
+typedef struct {
+    float *data; /* [rows, dim], grows with the micro-batches of a call */
+    size_t rows, room;
+} vr_kept;
+
+struct vitrun {
+    vr_backend      backend;
+    vr_model        model;
+    vr_run          run;
+    vitrun_about_t  about;
+    vr_labels       labels; /* of the labels file; empty where the config carries its own */
+    vr_image_limits limits;
+    bool            exif;
+    char           *path;
+    char            pooling[32];
+
+    vr_kept  *kept; /* [depth + 1], NULL without keep_blocks; kept[0] is the input of block 0 */
+    int      *kept_offsets;
+    int       kept_images, kept_room;
+    vr_status kept_fault;
+};
+
+/* vitrun_open on a back end of the caller's choice. */
+vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err);
+
+/* One micro-batch of at most run.images_max pictures within the token budget: logits [images, outputs]. */
+vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, vr_error *err);
+
+/* A picture to pixels for the model's own size. scratch and rgb are grown as needed and freed by the caller. */
+typedef struct {
+    void    *scratch;
+    size_t   scratch_bytes;
+    uint8_t *rgb; /* [height, width, 3] */
+} vr_prepare;
+vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err);
+void      vr_prepare_close(vr_prepare *p);
+vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err);
+
+/* Hand an error to a caller of the public interface. */
+int vr_report(vitrun_error *out, const vr_error *err);
+
+#endif

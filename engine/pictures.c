@@ -1,0 +1,274 @@
+/* pictures.c: from picture files to pixels and results; decoding runs ahead of the arithmetic on threads of its own. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* One picture. */
+
+vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err)
+{
+    const vr_recipe *r = &v->model.config.recipe;
+    *p = (vr_prepare){.rgb = vr_alloc((size_t)r->crop_height * (size_t)r->crop_width, 3)};
+    return p->rgb ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "No memory for a picture of %dx%d.", r->crop_height, r->crop_width);
+}
+
+void vr_prepare_close(vr_prepare *p)
+{
+    free(p->rgb);
+    free(p->scratch);
+    *p = (vr_prepare){0};
+}
+
+vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err)
+{
+    const vr_recipe *r = &v->model.config.recipe;
+    int              resized_w, resized_h, w, h;
+    if (v->exif && vr_image_upright(im, err)) return err->code;
+    if (vr_recipe_sizes(r, im->width, im->height, &resized_w, &resized_h, &w, &h, err)) return err->code;
+    if (w != r->crop_width || h != r->crop_height)
+        return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
+                       r->crop_width, r->crop_height);
+    if (vr_resize_crop(p->rgb, im, r, &p->scratch, &p->scratch_bytes, err)) return err->code;
+    vr_normalise(out, p->rgb, h, w, r);
+    return VR_OK;
+}
+
+static vr_status prepare_once(const vitrun *v, vr_image *im, float *out, vr_error *err)
+{
+    vr_prepare p = {0};
+    if (vr_prepare_open(&p, v, err) == VR_OK) vr_prepare_image(&p, v, im, out, err);
+    vr_prepare_close(&p);
+    return err->code;
+}
+
+int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err)
+{
+    vr_image im = {0};
+    vr_error e = {0};
+    if (vr_image_read(&im, path, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &e);
+    vr_image_free(&im);
+    return vr_report(err, &e);
+}
+
+int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, float *out, vitrun_error *err)
+{
+    vr_image im = {0};
+    vr_error e = {0};
+    if (vr_image_decode(&im, bytes, length, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &e);
+    vr_image_free(&im);
+    return vr_report(err, &e);
+}
+
+int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_error *err)
+{
+    const vr_recipe *r = &v->model.config.recipe;
+    vr_error         e = {0};
+    float           *pixels = vr_alloc(3 * (size_t)r->crop_height * (size_t)r->crop_width, sizeof *pixels);
+    if (!pixels) {
+        vr_fail(&e, VR_E_MEMORY, "", "No memory for a picture of %dx%d.", r->crop_height, r->crop_width);
+        return vr_report(err, &e);
+    }
+    int code = vitrun_pixels_of_file(v, path, pixels, err);
+    if (code == VITRUN_OK) code = vitrun_run(v, logits, (const float *const[]){pixels}, NULL, 1, err);
+    free(pixels);
+    return code;
+}
+
+/* Many pictures: a ring of slots.  Decoders take the next path when its slot is free; the caller's thread takes the
+ * slots in order, a batch at a time, and hands results over in the order of the paths. */
+
+enum { FREE, READY };
+enum { MAX_DECODERS = 16 };
+
+typedef struct {
+    int      state; /* FREE: to be filled; READY: filled or failed */
+    float   *pixels;
+    vr_error err;
+    int      width, height;
+    double   decode_ms, resize_ms;
+} slot;
+
+typedef struct {
+    const vitrun      *v;
+    const char *const *paths;
+    size_t             count;
+    slot              *slots; /* [ring] */
+    size_t             ring;
+    size_t             next;  /* path to be decoded next */
+    size_t             taken; /* paths whose slot was given back */
+    bool               stop;
+    pthread_mutex_t    lock;
+    pthread_cond_t     changed;
+} ring;
+
+static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s)
+{
+    vr_image im = {0};
+    double   t0 = vr_now();
+    s->err = (vr_error){0};
+    s->width = s->height = 0;
+    s->decode_ms = s->resize_ms = 0;
+    vr_image_read(&im, path, &v->limits, &s->err);
+    double t1 = vr_now();
+    s->decode_ms = 1e3 * (t1 - t0);
+    if (s->err.code == VR_OK) {
+        s->width = im.width, s->height = im.height;
+        vr_prepare_image(p, v, &im, s->pixels, &s->err);
+        s->resize_ms = 1e3 * (vr_now() - t1);
+    }
+    vr_image_free(&im);
+}
+
+static void *decoder(void *arg)
+{
+    ring      *r = arg;
+    vr_prepare p = {0};
+    vr_error   failed = {0};
+    vr_prepare_open(&p, r->v, &failed);
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        while (!r->stop && r->next < r->count && r->next >= r->taken + r->ring) pthread_cond_wait(&r->changed, &r->lock);
+        if (r->stop || r->next >= r->count) break;
+        size_t i = r->next++;
+        slot  *s = &r->slots[i % r->ring];
+        pthread_mutex_unlock(&r->lock);
+        if (failed.code)
+            s->err = failed;
+        else
+            decode_one(r->v, &p, r->paths[i], s);
+        pthread_mutex_lock(&r->lock);
+        s->state = READY;
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    vr_prepare_close(&p);
+    return NULL;
+}
+
+/* Wait until path `first` is ready, then take as many ready ones behind it as a batch holds; wait for a full batch, since
+ * decoding is the cheaper side. */
+static size_t take_batch(ring *r, size_t first, size_t batch)
+{
+    size_t want = r->count - first < batch ? r->count - first : batch, n = 0;
+    pthread_mutex_lock(&r->lock);
+    while (n < want) {
+        if (r->slots[(first + n) % r->ring].state == READY)
+            n++;
+        else
+            pthread_cond_wait(&r->changed, &r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return n;
+}
+
+static void give_back(ring *r, size_t n)
+{
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++) r->slots[(r->taken + i) % r->ring].state = FREE;
+    r->taken += n;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Run the pictures of a batch that could be read.  logits [readable, outputs]. */
+static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, float *logits, double *ms_each, vr_error *err)
+{
+    const vr_grid *g = &v->model.grid[0];
+    int            count = 0;
+    double         t0 = vr_now();
+    for (size_t i = 0; i < n; i++) {
+        const slot *s = &r->slots[(first + i) % r->ring];
+        if (s->err.code == VR_OK) v->run.pictures[count++] = (vr_picture){s->pixels, g->height, g->width, g->positions};
+    }
+    *ms_each = 0;
+    if (count == 0) return VR_OK;
+    vr_status status = vr_run_batch(v, logits, v->run.pictures, count, err);
+    *ms_each = 1e3 * (vr_now() - t0) / count;
+    return status;
+}
+
+static bool hand_over(const vitrun *v, const ring *r, size_t first, size_t n, const float *logits, double ms,
+                      vitrun_result_fn *each, void *user)
+{
+    const size_t cols = (size_t)v->model.outputs;
+    for (size_t i = 0; i < n; i++) {
+        const slot   *s = &r->slots[(first + i) % r->ring];
+        vr_error      bad = s->err;
+        vitrun_result out = {.index = first + i,
+                             .path = r->paths[first + i],
+                             .width = s->width,
+                             .height = s->height,
+                             .tokens = v->about.tokens,
+                             .decode_ms = s->decode_ms,
+                             .resize_ms = s->resize_ms};
+        if (bad.code == VR_OK) {
+            out.logits = logits;
+            out.infer_ms = ms;
+            logits += cols;
+            if (!vr_all_finite(out.logits, cols))
+                vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a logit is a NaN or an infinity.",
+                        vr_quotez(out.path).text);
+        }
+        if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL;
+        if (each(&out, user)) return false;
+    }
+    return true;
+}
+
+static void close_ring(ring *r, pthread_t *threads, int started, float *pixels)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stop = true;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r->slots);
+    free(pixels);
+}
+
+int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
+                    vitrun_error *err)
+{
+    const vr_recipe *recipe = &v->model.config.recipe;
+    vr_error         e = {0};
+    size_t           most = (size_t)(v->run.tokens_max / v->about.tokens),
+           size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
+    if (size > count) size = count;
+    if (count == 0) return VITRUN_OK;
+    v->run.tap = NULL;
+
+    ring   r = {.v = v,
+                .paths = paths,
+                .count = count,
+                .ring = 2 * size,
+                .lock = PTHREAD_MUTEX_INITIALIZER,
+                .changed = PTHREAD_COND_INITIALIZER};
+    size_t cells = 3 * (size_t)recipe->crop_height * (size_t)recipe->crop_width;
+    float *pixels = vr_alloc(r.ring, cells * sizeof *pixels),
+          *logits = vr_alloc(size, (size_t)v->model.outputs * sizeof *logits);
+    pthread_t threads[MAX_DECODERS];
+    int       started = 0, wanted = v->about.threads < MAX_DECODERS ? v->about.threads : MAX_DECODERS;
+    r.slots = vr_alloc_zeroed(r.ring, sizeof *r.slots);
+    if (!pixels || !logits || !r.slots) vr_fail(&e, VR_E_MEMORY, "", "No memory for batches of %zu pictures.", size);
+    for (size_t i = 0; i < r.ring && !e.code; i++) r.slots[i].pixels = pixels + i * cells;
+    while (!e.code && started < wanted && (size_t)started < count && pthread_create(&threads[started], NULL, decoder, &r) == 0)
+        started++;
+    if (!e.code && started == 0) vr_fail(&e, VR_E_MEMORY, "", "No thread could be started to decode pictures.");
+
+    for (size_t first = 0; first < count && !e.code;) {
+        double ms;
+        size_t n = take_batch(&r, first, size);
+        if (infer(v, &r, first, n, logits, &ms, &e)) break;
+        if (!hand_over(v, &r, first, n, logits, ms, each, user)) break;
+        give_back(&r, n);
+        first += n;
+    }
+    close_ring(&r, threads, started, pixels);
+    free(logits);
+    return vr_report(err, &e);
+}

@@ -1,0 +1,39 @@
+/* A run: a model, and every buffer that its forward pass writes, laid out once. */
+#ifndef VR_PLAN_H
+#define VR_PLAN_H
+
+#include "model.h"
+
+typedef struct vr_run vr_run;
+
+/* Called with the residual stream x [T, C] after block `block` (-1: before the first). */
+typedef void vr_tap(void *user, int block, vr_mat x, const vr_rows *rows);
+
+struct vr_run {
+    const vr_model *model;
+    vr_backend     *backend;
+    int             tokens_max, images_max; /* of one micro-batch */
+
+    vr_mat      x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
+    vr_mat      h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
+    vr_mat      few_x, few_t; /* [images_max * prefix, C] the last block's rows where only special tokens go on */
+    vr_mat      pooled;       /* [images_max, C or 2C] */
+    vr_mat      normed;       /* like pooled */
+    vr_mat      logits;       /* [images_max, outputs] */
+    int        *offsets;      /* [images_max + 1], host */
+    int        *few_offsets;  /* [images_max + 1], host */
+    int        *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
+    vr_picture *pictures;     /* [images_max], host */
+
+    vr_tap *tap; /* NULL: nobody looks */
+    void   *tap_user;
+
+    void  *device_memory, *host_memory;
+    size_t device_bytes;
+};
+
+/* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size). */
+vr_status vr_run_open(vr_run *run, const vr_model *model, int token_budget, vr_error *err);
+void      vr_run_close(vr_run *run);
+
+#endif

@@ -1,0 +1,359 @@
+/* vitrun.c: the public interface: open, run, close. */
+#include "internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../kernels/cpu/cpu.h"
+#include "datadir.h"
+#include "forward.h"
+
+enum { DEFAULT_TOKEN_BUDGET = 2048 };
+
+int vr_report(vitrun_error *out, const vr_error *err)
+{
+    if (out && err->code && !out->code) {
+        out->code = (int)err->code;
+        snprintf(out->text, sizeof out->text, "%s", err->text);
+    }
+    return (int)err->code;
+}
+
+vitrun_options vitrun_defaults(void) { return (vitrun_options){.device = "auto", .dtype = "auto", .exif = 1}; }
+
+/* Opening. */
+
+static vr_status check_device(const vitrun_options *o, vr_error *err)
+{
+    const char *device = o->device ? o->device : "auto", *dtype = o->dtype ? o->dtype : "auto";
+    if (strncmp(device, "cuda", 4) == 0)
+        return vr_fail(err, VR_E_DEVICE, "not-supported", "The device \"%s\" is not supported yet; use --device cpu.",
+                       vr_quotez(device).text);
+    if (strcmp(device, "auto") && strcmp(device, "cpu"))
+        return vr_fail(err, VR_E_USAGE, "device", "There is no device \"%s\"; known are auto and cpu.", vr_quotez(device).text);
+    if (strcmp(dtype, "bf16") == 0 || strcmp(dtype, "tf32") == 0 || strcmp(dtype, "int8") == 0)
+        return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype %s is not supported yet; use --dtype f32.", dtype);
+    if (strcmp(dtype, "auto") && strcmp(dtype, "f32") && strcmp(dtype, "f16"))
+        return vr_fail(err, VR_E_USAGE, "dtype",
+                       "There is no dtype \"%s\"; known are auto, f32 and f16 (computed as f32 on a CPU).",
+                       vr_quotez(dtype).text);
+    return VR_OK;
+}
+
+/* The folder whose config.json speaks for a model. */
+static vr_status folder_of(char out[4096], const char *model, vr_error *err)
+{
+    struct stat st;
+    if (snprintf(out, 4096, "%s", model) >= 4096) return vr_fail(err, VR_E_MODEL, "path", "The model's path is too long.");
+    if (stat(model, &st) == 0 && S_ISDIR(st.st_mode)) return VR_OK;
+    char *slash = strrchr(out, '/');
+    if (!slash)
+        strcpy(out, ".");
+    else
+        slash[slash == out] = 0;
+    return VR_OK;
+}
+
+/* The description: from --arch where it is named, else from the config.json beside the weights. */
+static vr_status read_config(vr_config *c, bool *fit, const char *data_dir, const vitrun_options *o, vr_error *err)
+{
+    char folder[4096];
+    bool found = false;
+    *fit = false;
+    if (o->arch) {
+        vr_status status = vr_config_read_arch(c, data_dir, o->arch, err);
+        if (status == VR_OK && !o->random) {
+            c->classes = -1; /* a fine-tuned head has its own count, a position table its own grid */
+            *fit = true;
+        }
+        return status;
+    }
+    if (o->random) return vr_fail(err, VR_E_USAGE, "arch", "Random weights need an architecture; name one with --arch.");
+    if (!o->model) return vr_fail(err, VR_E_USAGE, "model", "No model was named; name one with --model.");
+    struct stat st;
+    if (stat(o->model, &st))
+        return vr_fail(err, VR_E_MODEL, "model-missing", "%s: there is no such model.", vr_quotez(o->model).text);
+    if (folder_of(folder, o->model, err) || vr_config_read_folder(c, &found, data_dir, folder, err)) return err->code;
+    if (found) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "config-missing",
+                   "%s: has no config.json; say which architecture its weights are of with --arch.", vr_quotez(folder).text);
+}
+
+static vr_status load(vitrun *v, const vitrun_options *o, vr_config *c, bool fit, vr_error *err)
+{
+    vr_checkpoint *ck = NULL;
+    vr_status      status = o->random ? vr_checkpoint_open_random(&ck, c, o->seed, err)
+                                      : vr_checkpoint_open(&ck, o->model, c, fit, o->max_header, o->strict, err);
+    if (status == VR_OK && fit) status = vr_config_set_size(c, c->image_height, c->image_width, err);
+    if (status == VR_OK && o->image_height) status = vr_config_set_size(c, o->image_height, o->image_width, err);
+    if (status == VR_OK && c->label_count && c->label_count != c->classes)
+        status = vr_fail(err, VR_E_MODEL, "config-labels", "%s: its config names %d labels, but its classifier has %d classes.",
+                         vr_quotez(o->model).text, c->label_count, c->classes);
+    if (status == VR_OK)
+        status = vr_model_load(&v->model, &v->backend, c, ck, o->more_sizes, o->more_sizes_count, o->keep_blocks != 0,
+                               o->allow_nonfinite != 0, err);
+    vr_checkpoint_close(ck);
+    return status;
+}
+
+static vr_status load_labels(vitrun *v, const char *data_dir, vr_error *err)
+{
+    const vr_config *c = &v->model.config;
+    char             path[4400];
+    if (c->label_count || !c->labels_file[0] || c->classes != 1000) return VR_OK;
+    snprintf(path, sizeof path, "%s/labels/%s.txt", data_dir, c->labels_file);
+    if (vr_labels_read(&v->labels, path, err)) return err->code;
+    if (v->labels.count == (size_t)c->classes) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "labels", "%s: holds %zu labels, but the model has %d classes.", vr_quotez(path).text,
+                   v->labels.count, c->classes);
+}
+
+static vr_status set_limits(vitrun *v, const vitrun_options *o, vr_error *err)
+{
+    v->limits = vr_image_limits_default();
+    v->exif = o->exif != 0;
+    if (o->max_image_bytes) v->limits.max_bytes = o->max_image_bytes;
+    if (o->max_image_pixels) v->limits.max_pixels = o->max_image_pixels;
+    if (o->max_image_side) v->limits.max_side = o->max_image_side;
+    v->limits.allow_truncated = o->allow_truncated != 0;
+    return o->formats ? vr_image_formats_parse(o->formats, &v->limits.formats, err) : VR_OK;
+}
+
+static void describe(vitrun *v, const vitrun_options *o, double seconds)
+{
+    static const char *const pooling[] = {"class token", "mean of two heads", "mean", "class token and mean"};
+    const vr_model          *m = &v->model;
+    const vr_config         *c = &m->config;
+    v->about = (vitrun_about_t){
+        .name = c->name,
+        .layout = o->random ? "random" : vr_layout_name(c->layout),
+        .path = v->path,
+        .device = v->backend.ops->name,
+        .dtype = "f32",
+        .isa = "",
+        .threads = 1,
+        .image_height = c->recipe.crop_height,
+        .image_width = c->recipe.crop_width,
+        .patch = c->patch,
+        .dim = c->dim,
+        .depth = c->depth,
+        .heads = c->heads,
+        .mlp = c->mlp,
+        .prefix = c->prefix,
+        .classes = c->classes,
+        .tokens = c->prefix + m->grid[0].patches,
+        .pooling = pooling[c->head],
+        .norm_eps = (double)c->norm_eps,
+        .parameters = m->parameters,
+        .weight_bytes = m->weight_bytes,
+        .gmacs = vr_model_macs(m, m->grid[0].patches) * 1e-9,
+        .recipe = c->recipe.name,
+        .activation_bytes = v->run.device_bytes,
+        .load_seconds = seconds,
+    };
+    memcpy(v->about.mean, c->recipe.mean, sizeof v->about.mean);
+    memcpy(v->about.std, c->recipe.std, sizeof v->about.std);
+    if (v->backend.ops == &vr_cpu) {
+        v->about.isa = vr_cpu_isa_name(&v->backend);
+        v->about.threads = vr_cpu_threads(&v->backend);
+    }
+}
+
+static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
+{
+    char      data_dir[4096];
+    vr_config c = {0};
+    bool      fit = false;
+    if (check_device(o, err) || set_limits(v, o, err)) return err->code;
+    if (o->threads < 0 || o->threads > 1024)
+        return vr_fail(err, VR_E_USAGE, "threads", "%d threads cannot be; name 1 to 1024, or 0 for all.", o->threads);
+    if (o->model && o->random) return vr_fail(err, VR_E_USAGE, "random", "Either a model or random weights, not both.");
+    if (o->model && !(v->path = strdup(o->model))) return vr_fail(err, VR_E_MEMORY, "", "No memory.");
+    if (vr_data_dir(data_dir, sizeof data_dir, o->data_dir, err)) return err->code;
+    vr_status status = read_config(&c, &fit, data_dir, o, err);
+    if (status == VR_OK) status = v->backend.ops->open(&v->backend, o->threads, err);
+    if (status == VR_OK) status = load(v, o, &c, fit, err);
+    vr_config_free(&c);
+    if (status || load_labels(v, data_dir, err)) return err->code;
+    if (vr_run_open(&v->run, &v->model, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET, err)) return err->code;
+    if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
+        return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
+    return VR_OK;
+}
+
+vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err)
+{
+    double  started = vr_now();
+    vitrun *v = vr_alloc_zeroed(1, sizeof *v);
+    *out = NULL;
+    if (!v) return vr_fail(err, VR_E_MEMORY, "", "No memory.");
+    v->backend.ops = ops;
+    if (open_parts(v, options, err)) {
+        vitrun_close(v);
+        return err->code;
+    }
+    describe(v, options, vr_now() - started);
+    *out = v;
+    return VR_OK;
+}
+
+int vitrun_open(vitrun **out, const vitrun_options *options, vitrun_error *err)
+{
+    vr_error e = {0};
+    vr_open_on(out, options, &vr_cpu, &e);
+    return vr_report(err, &e);
+}
+
+void vitrun_close(vitrun *v)
+{
+    if (!v) return;
+    for (int i = 0; v->kept && i <= v->model.config.depth; i++) free(v->kept[i].data);
+    free(v->kept);
+    free(v->kept_offsets);
+    vr_run_close(&v->run);
+    vr_model_free(&v->model);
+    if (v->backend.impl) v->backend.ops->close(&v->backend);
+    vr_labels_free(&v->labels);
+    free(v->path);
+    free(v);
+}
+
+const vitrun_about_t *vitrun_about(const vitrun *v) { return &v->about; }
+
+const char *vitrun_label(const vitrun *v, int i)
+{
+    const vr_config *c = &v->model.config;
+    if (i < 0 || i >= c->classes) return "";
+    if (c->label_count) return c->label_names[i];
+    return v->labels.count ? v->labels.name[i] : "";
+}
+
+const char *vitrun_synset(const vitrun *v, int i)
+{
+    const vr_config *c = &v->model.config;
+    if (i < 0 || i >= c->classes) return "";
+    if (c->label_count) return c->label_synsets[i];
+    return v->labels.count ? v->labels.synset[i] : "";
+}
+
+/* Running. */
+
+static void keep_block(void *user, int block, vr_mat x, const vr_rows *rows)
+{
+    vitrun  *v = user;
+    vr_kept *k = &v->kept[block + 1];
+    size_t   cols = (size_t)x.cols, need = k->rows + (size_t)x.rows;
+    vr_error err = {0};
+    if (v->kept_fault) return;
+    if (need > k->room) {
+        float *grown = realloc(k->data, need * cols * sizeof *grown); /* bounded by tokens the caller already holds */
+        if (!grown) {
+            v->kept_fault = VR_E_MEMORY;
+            return;
+        }
+        k->data = grown, k->room = need;
+    }
+    v->backend.ops->finish(&v->backend, &err);
+    for (int r = 0; r < x.rows && !err.code; r++)
+        v->backend.ops->get(&v->backend, k->data + (k->rows + (size_t)r) * cols, x.data + (size_t)r * x.stride,
+                            cols * sizeof(float), &err);
+    k->rows = need;
+    v->kept_fault = err.code;
+    if (block >= 0) return;
+    for (int b = 0; b < rows->images; b++, v->kept_images++)
+        v->kept_offsets[v->kept_images + 1] = v->kept_offsets[v->kept_images] + rows->offsets[b + 1] - rows->offsets[b];
+}
+
+static vr_status start_keeping(vitrun *v, int images, vr_error *err)
+{
+    if (!v->kept) return VR_OK;
+    for (int i = 0; i <= v->model.config.depth; i++) v->kept[i].rows = 0;
+    int *offsets = realloc(v->kept_offsets, ((size_t)images + 1) * sizeof *offsets);
+    if (!offsets) return vr_fail(err, VR_E_MEMORY, "", "No memory to keep the block outputs of %d images.", images);
+    v->kept_offsets = offsets;
+    v->kept_offsets[0] = 0;
+    v->kept_images = 0;
+    v->kept_fault = VR_OK;
+    v->run.tap = keep_block;
+    v->run.tap_user = v;
+    return VR_OK;
+}
+
+vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, vr_error *err)
+{
+    const vr_ops *ops = v->backend.ops;
+    const size_t  cols = (size_t)v->model.outputs;
+    vr_forward(&v->run, in, images);
+    if (ops->finish(&v->backend, err)) return err->code;
+    if (v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
+    vr_mat result = v->model.head.data ? v->run.logits : v->run.normed;
+    for (int b = 0; b < images; b++)
+        if (ops->get(&v->backend, logits + (size_t)b * cols, result.data + (size_t)b * result.stride, cols * sizeof(float),
+                     err))
+            return err->code;
+    return VR_OK;
+}
+
+static vr_status check_logits(const vitrun *v, const float *logits, int images, vr_error *err)
+{
+    const size_t cols = (size_t)v->model.outputs;
+    for (int b = 0; b < images; b++)
+        if (!vr_all_finite(logits + (size_t)b * cols, cols))
+            return vr_fail(err, VR_E_NONFINITE, "logits-nonfinite", "The logits of image %d hold a NaN or an infinity.", b);
+    return VR_OK;
+}
+
+static vr_status run_all(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vr_error *err)
+{
+    const vr_grid *own = &v->model.grid[0];
+    vr_run        *run = &v->run;
+    int            done = 0;
+    if (start_keeping(v, images, err)) return err->code;
+    while (done < images) {
+        int count = 0, tokens = 0;
+        while (done + count < images && count < run->images_max) {
+            int            i = done + count;
+            const vr_grid *g = sizes ? vr_model_grid(&v->model, sizes[i][0], sizes[i][1]) : own;
+            if (!g)
+                return vr_fail(err, VR_E_USAGE, "image-size",
+                               "Image %d is %dx%d, a size that was not named when the model was opened.", i, sizes[i][0],
+                               sizes[i][1]);
+            if (tokens + v->model.config.prefix + g->patches > run->tokens_max) break;
+            tokens += v->model.config.prefix + g->patches;
+            run->pictures[count++] = (vr_picture){pixels[i], g->height, g->width, g->positions};
+        }
+        if (vr_run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, run->pictures, count, err)) return err->code;
+        done += count;
+    }
+    return check_logits(v, logits, images, err);
+}
+
+int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err)
+{
+    vr_error e = {0};
+    if (images < 0)
+        vr_fail(&e, VR_E_USAGE, "images", "%d images cannot be.", images);
+    else
+        run_all(v, logits, pixels, sizes, images, &e);
+    return vr_report(err, &e);
+}
+
+int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err)
+{
+    vr_error e = {0};
+    if (!v->kept || !v->kept_offsets)
+        vr_fail(&e, VR_E_USAGE, "blocks",
+                "Block outputs are kept only when asked for at opening (keep_blocks), and after a run.");
+    else if (block < -1 || block >= v->model.config.depth)
+        vr_fail(&e, VR_E_USAGE, "blocks", "There is no block %d; %s has %d.", block, v->model.config.name,
+                v->model.config.depth);
+    else {
+        const vr_kept *k = &v->kept[block + 1];
+        if (out) memcpy(out, k->data, k->rows * (size_t)v->model.config.dim * sizeof *out);
+        if (offsets) memcpy(offsets, v->kept_offsets, ((size_t)v->kept_images + 1) * sizeof *offsets);
+    }
+    return vr_report(err, &e);
+}

@@ -1,0 +1,57 @@
+/* What an instruction set gives to the CPU back end: one const struct, the same sources compiled for each.
+ *
+ * Matrices that are multiplied are rows of 32-bit groups along the summed dimension, one f32 each.  The right operand
+ * lies in panels [ceil(cols / panel)][depth][panel], zero beyond its last column, so that a tile reads it straight
+ * through; the left one is read where it lies. */
+#ifndef VR_CPU_ISA_H
+#define VR_CPU_ISA_H
+
+#include "../backend.h"
+
+/* y = act(x W^T + bias) + add */
+typedef struct {
+    float       *y; /* [rows, cols] */
+    const float *x; /* [rows, depth] */
+    const float *w; /* panels of W^T [depth, cols] */
+    const float *bias;
+    const float *add; /* [rows, cols] or NULL; may be y */
+    size_t       y_stride, x_stride, add_stride;
+    int          cols, depth;
+    vr_act       act;
+} vr_gemm;
+
+/* One head of one image. */
+typedef struct {
+    float       *y; /* [queries, head_size] */
+    const float *q; /* [queries, head_size] */
+    const float *k; /* [keys, head_size] */
+    const float *v; /* [keys, head_size] */
+    size_t       y_stride, q_stride, k_stride, v_stride;
+    int          queries, keys, head_size;
+    float        scale; /* 1 / sqrt(head_size) */
+} vr_head;
+
+typedef struct {
+    const char *name;
+    int         tile;  /* rows of x that one pass over a panel serves */
+    int         panel; /* columns of a panel */
+
+    /* Rows from .. from+rows-1 of one panel of g->y. */
+    void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
+
+    /* Part `part` of `parts` of a head's queries.  scratch: attention_scratch() floats, aligned to 64. */
+    void (*attention)(const vr_head *h, int part, int parts, float *scratch);
+    size_t (*attention_scratch)(int keys, int head_size);
+
+    /* y = (x - mean) / sqrt(var + eps) * weight + bias of `rows` rows of x.cols; y may be x. */
+    void (*layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
+} vr_isa;
+
+extern const vr_isa vr_isa_portable, vr_isa_avx2, vr_isa_avx512;
+
+/* One panel of W^T from rows of W: panel[d * width + j] = rows[j * stride + d], and 0 for j from cols to width.
+ *   panel  [depth, width]; width is a multiple of 4
+ *   rows   [cols, depth], any alignment; cols at most width */
+void vr_pack_panel(float *panel, int width, const float *rows, size_t stride, int cols, int depth);
+
+#endif

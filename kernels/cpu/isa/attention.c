@@ -1,0 +1,110 @@
+/* attention.c: one head of one image, a tile of queries at a time: all its scores in L1, softmax over whole rows, then
+ * the weighted sum of the values.  Keys and values are first laid out in panels, so that both products are the linear
+ * layer's tile.  The division by the row's sum is left to the end, where there are fewest numbers. */
+#include "../isa.h"
+#include "tile.h"
+
+/* Where things lie in a thread's scratch. */
+typedef struct {
+    float *keys;    /* K^T, panels [keys / PANEL][head_size][PANEL] */
+    float *values;  /* V, panels [head_size / PANEL][keys][PANEL] */
+    float *scores;  /* [TILE, score_stride] */
+    float *results; /* [TILE, result_stride] */
+    size_t score_stride, result_stride;
+    size_t total; /* floats */
+} layout;
+
+static layout lay_out(float *scratch, int keys, int head_size)
+{
+    size_t key_cols = ((size_t)keys + PANEL - 1) / PANEL * PANEL, size_cols = ((size_t)head_size + PANEL - 1) / PANEL * PANEL;
+    layout l = {.score_stride = vr_row_stride((int)key_cols), .result_stride = vr_row_stride((int)size_cols)};
+    size_t values = key_cols * (size_t)head_size, scores = values + size_cols * (size_t)keys;
+    size_t results = scores + l.score_stride * TILE;
+    l.total = results + l.result_stride * TILE;
+    if (scratch) l.keys = scratch, l.values = scratch + values, l.scores = scratch + scores, l.results = scratch + results;
+    return l;
+}
+
+size_t VR_NAME(vr_attention_scratch)(int keys, int head_size) { return lay_out(NULL, keys, head_size).total; }
+
+static void pack_keys(float *packed, const vr_head *h)
+{
+    for (int key = 0; key < h->keys; key += PANEL) {
+        int cols = h->keys - key < PANEL ? h->keys - key : PANEL;
+        vr_pack_panel(packed, PANEL, h->k + (size_t)key * h->k_stride, h->k_stride, cols, h->head_size);
+        packed += (size_t)h->head_size * PANEL;
+    }
+}
+
+static void pack_values(float *packed, const vr_head *h)
+{
+    for (int col = 0; col < h->head_size; col += PANEL)
+        for (int key = 0; key < h->keys; key++, packed += PANEL) {
+            const float *v = h->v + (size_t)key * h->v_stride + col;
+            for (int j = 0; j < PANEL; j += VEC) {
+                int left = h->head_size - col - j;
+                vec_store(packed + j, left <= 0 ? (vec){0} : vec_load_first(v + j, left < VEC ? left : VEC));
+            }
+        }
+}
+
+/* out [rows, cols] = left [rows, depth] times the panels `right` */
+static void multiply(float *out, size_t out_stride, const float *left, size_t left_stride, const float *right, int rows,
+                     int cols, int depth)
+{
+    for (int col = 0; col < cols; col += PANEL) {
+        int vecs = cols - col > VEC ? 2 : 1;
+        VR_NAME(vr_tile)[vecs - 1][rows - 1](out + col, out_stride, left, left_stride, right, depth);
+        right += (size_t)depth * PANEL;
+    }
+}
+
+/* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing. */
+static float soften(float *s, int keys, float scale)
+{
+    int last = (keys - 1) / VEC * VEC, left = keys - last;
+    vec tail = vec_load(s + last);
+    vec high = vec_first(tail, left, vec_all(s[0]));
+    for (int j = 0; j < last; j += VEC) high = vec_max(high, vec_load(s + j));
+    vec max = vec_all(vec_largest(high)), factor = vec_all(scale), sum = {0};
+    for (int j = 0; j < last; j += VEC) {
+        vec e = vec_exp((vec_load(s + j) - max) * factor);
+        vec_store(s + j, e);
+        sum += e;
+    }
+    tail = vec_exp((tail - max) * factor);
+    vec_store(s + last, tail);
+    return 1 / vec_sum(sum + vec_first(tail, left, (vec){0}));
+}
+
+static void store_scaled(float *y, const float *result, int head_size, float factor)
+{
+    for (int col = 0; col < head_size; col += VEC)
+        vec_store_first(y + col, head_size - col < VEC ? head_size - col : VEC, vec_load(result + col) * vec_all(factor));
+}
+
+/* Queries row .. row+rows-1. */
+static void attend(const vr_head *h, const layout *l, int row, int rows)
+{
+    float factor[TILE];
+    multiply(l->scores, l->score_stride, h->q + (size_t)row * h->q_stride, h->q_stride, l->keys, rows, h->keys, h->head_size);
+    for (int i = 0; i < rows; i++) factor[i] = soften(l->scores + (size_t)i * l->score_stride, h->keys, h->scale);
+    multiply(l->results, l->result_stride, l->scores, l->score_stride, l->values, rows, h->head_size, h->keys);
+    for (int i = 0; i < rows; i++)
+        store_scaled(h->y + (size_t)(row + i) * h->y_stride, l->results + (size_t)i * l->result_stride, h->head_size,
+                     factor[i]);
+}
+
+void VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch)
+{
+    int tiles = (h->queries + TILE - 1) / TILE;
+    int first = tiles * part / parts, end = tiles * (part + 1) / parts;
+    if (first == end) return;
+    layout l = lay_out(scratch, h->keys, h->head_size);
+    pack_keys(l.keys, h);
+    pack_values(l.values, h);
+    for (int t = first; t < end; t++) {
+        int row = h->queries * t / tiles;
+        attend(h, &l, row, h->queries * (t + 1) / tiles - row);
+    }
+}

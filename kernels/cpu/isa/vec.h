@@ -1,0 +1,159 @@
+/* The vector of the instruction set that this file is compiled for: VEC lanes of f32.  The arithmetic operators are
+ * the compiler's; only what they lack is named here.
+ *
+ * A NaN must reach the result, where the caller looks for it: vec_max and vec_min give their SECOND operand where one
+ * is a NaN, so bounds are written first. */
+#ifndef VR_CPU_VEC_H
+#define VR_CPU_VEC_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(VR_ISA_avx512)
+#include <immintrin.h>
+#define VEC  16
+#define TILE 14 /* rows; 28 of 32 registers hold sums */
+#elif defined(VR_ISA_avx2)
+#include <immintrin.h>
+#define VEC  8
+#define TILE 6 /* 12 of 16 */
+#else
+#define VEC  4
+#define TILE 6 /* 12 of the 16 of SSE2 and of the 32 of NEON */
+#endif
+#define TILE_VECS 2
+#define PANEL     (TILE_VECS * VEC)
+
+/* vr_x of this instruction set: VR_NAME(vr_x) is vr_x_avx2 */
+#define VR_NAME3(name, isa) name##_##isa
+#define VR_NAME2(name, isa) VR_NAME3(name, isa)
+#define VR_NAME(name)       VR_NAME2(name, VR_ISA)
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+typedef float    vec __attribute__((vector_size(4 * VEC)));
+typedef int32_t  vec_bits __attribute__((vector_size(4 * VEC)));
+typedef uint32_t vec_word __attribute__((vector_size(4 * VEC)));
+
+INLINE vec vec_all(float x) { return x - (vec){0}; /* -0 stays -0 */ }
+
+INLINE vec vec_load(const float *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void vec_store(float *p, vec v) { memcpy(p, &v, sizeof v); }
+
+/* The first n lanes, n from 1 to VEC; the others read as 0 and are not written. */
+INLINE vec vec_load_first(const float *p, int n)
+{
+    vec v = {0};
+    if (n == VEC) return vec_load(p);
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+
+INLINE void vec_store_first(float *p, int n, vec v)
+{
+    if (n == VEC)
+        vec_store(p, v);
+    else
+        memcpy(p, &v, (size_t)n * sizeof *p);
+}
+
+/* a * b + c; rounded once where the instruction set can */
+INLINE vec vec_fma(vec a, vec b, vec c)
+{
+#if defined(VR_ISA_avx512)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(VR_ISA_avx2)
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* mask ? a : b, lane by lane; the mask's lanes are 0 or -1 */
+INLINE vec vec_pick(vec_bits mask, vec a, vec b) { return (vec)((mask & (vec_bits)a) | (~mask & (vec_bits)b)); }
+
+INLINE vec vec_max(vec a, vec b)
+{
+#if defined(VR_ISA_avx512)
+    return _mm512_max_ps(a, b);
+#elif defined(VR_ISA_avx2)
+    return _mm256_max_ps(a, b);
+#else
+    return vec_pick(a > b, a, b);
+#endif
+}
+
+INLINE vec vec_min(vec a, vec b)
+{
+#if defined(VR_ISA_avx512)
+    return _mm512_min_ps(a, b);
+#elif defined(VR_ISA_avx2)
+    return _mm256_min_ps(a, b);
+#else
+    return vec_pick(a < b, a, b);
+#endif
+}
+
+/* The first n lanes of v, `rest` in the others. */
+INLINE vec vec_first(vec v, int n, vec rest)
+{
+    vec_bits lane;
+    for (int i = 0; i < VEC; i++) lane[i] = i;
+    return vec_pick(lane < n, v, rest);
+}
+
+/* The sum of the lanes, by halves. */
+INLINE float vec_sum(vec v)
+{
+    float lane[VEC];
+    memcpy(lane, &v, sizeof lane);
+    for (int half = VEC / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
+}
+
+/* The largest lane; a NaN may be lost. */
+INLINE float vec_largest(vec v)
+{
+    float lane[VEC];
+    memcpy(lane, &v, sizeof lane);
+    for (int half = VEC / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+}
+
+/* e^x for x <= 0, to 1e-7 of the result; what is below e^-87 becomes e^-87.
+ *   n = round(x / ln 2);  e^x = 2^n e^r,  r = x - n ln 2;  e^r = 1 + r + r^2 q(r)
+ * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2 is subtracted in two parts, the first
+ * with so few bits that its product with n is exact.  q is the minimax polynomial of relative error 3e-9 on |r| <= ln 2
+ * / 2, from an iteratively reweighted least-squares fit (Lawson) of (e^r - 1 - r) / r^2 at 2001 Chebyshev nodes. */
+INLINE vec vec_exp(vec x)
+{
+    const vec round = vec_all(12582912.0f);
+    x = vec_max(vec_all(-87.0f), x);
+    vec shifted = vec_fma(x, vec_all(1.44269504f), round);
+    vec n = shifted - round;
+    vec r = vec_fma(n, vec_all(-0.693359375f), x);
+    r = vec_fma(n, vec_all(2.12194440e-4f), r);
+    vec q = vec_fma(vec_all(1.381446724e-3f), r, vec_all(8.368780836e-3f));
+    q = vec_fma(q, r, vec_all(4.166839272e-2f));
+    q = vec_fma(q, r, vec_all(1.666651964e-1f));
+    q = vec_fma(q, r, vec_all(4.999999404e-1f));
+    q = vec_fma(q, r, vec_all(1.0f));
+    q = vec_fma(q, r, vec_all(1.0f));
+    /* A product, not a sum of exponents: NaN times anything stays a NaN. */
+    return q * (vec)(((vec_word)shifted + 127) << 23);
+}
+
+#endif

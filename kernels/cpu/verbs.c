@@ -1,0 +1,286 @@
+/* verbs.c: the CPU back end's verbs: each is cut into tasks here, and its arithmetic done in isa/.  How a verb is cut
+ * may depend on the number of threads; what a row comes to does not. */
+#include "impl.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static int min_int(int a, int b) { return a < b ? a : b; }
+static int max_int(int a, int b) { return a > b ? a : b; }
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+/* Item `part` of `parts` equal shares of `count` things starts here. */
+static int share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
+
+static const vr_cpu_impl *impl_of(const vr_backend *be) { return be->impl; }
+
+/* ---- linear: a task is a panel of columns and a block of rows ---- */
+
+typedef struct {
+    vr_gemm       gemm;
+    const vr_isa *isa;
+    int           rows, blocks, panels;
+} linear_job;
+
+/* Rows are cut where x would leave the cache between two panels (at 2.5 MB; smaller blocks measured slower on Zen 4,
+ * L2 1 MB and L3 32 MB), and where there would be too few tasks to keep every thread busy to the end. */
+static int linear_blocks(const vr_cpu_impl *impl, int rows, int depth, int panels)
+{
+    const double block_bytes = 2.5e6;
+    int          by_cache = (int)((double)rows * depth * sizeof(float) / block_bytes) + 1;
+    int          by_threads = ceil_div(3 * vr_threads_count(impl->crew), panels);
+    return min_int(max_int(by_cache, by_threads), ceil_div(rows, impl->isa->tile));
+}
+
+static void linear_task(int task, int thread, void *arg)
+{
+    const linear_job *j = arg;
+    (void)thread;
+    int block = task / j->panels, from = share(j->rows, block, j->blocks);
+    j->isa->gemm(&j->gemm, from, share(j->rows, block + 1, j->blocks) - from, task % j->panels);
+}
+
+void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into)
+{
+    assert(y.rows == x.rows && y.cols == w->out && x.cols == w->in);
+    assert(y.stride >= (size_t)y.cols && x.stride >= (size_t)x.cols);
+    const vr_cpu_impl *impl = impl_of(be);
+    if (y.rows == 0) return;
+    linear_job job = {.gemm = {.y = y.data,
+                               .x = x.data,
+                               .w = w->data,
+                               .bias = w->bias,
+                               .add = into == VR_ADD ? y.data : NULL,
+                               .y_stride = y.stride,
+                               .x_stride = x.stride,
+                               .add_stride = y.stride,
+                               .cols = w->out,
+                               .depth = w->in,
+                               .act = act},
+                      .isa = impl->isa,
+                      .rows = y.rows,
+                      .panels = ceil_div(w->out, impl->isa->panel)};
+    job.blocks = linear_blocks(impl, y.rows, w->in, job.panels);
+    vr_threads_run(impl->crew, linear_task, &job, job.blocks * job.panels);
+}
+
+/* ---- attention: a task is one head of one image, or a part of its queries ---- */
+
+typedef struct {
+    vr_mat             y, q, k, v;
+    const vr_rows     *q_rows, *kv_rows;
+    const vr_cpu_impl *impl;
+    int                heads, parts;
+} attention_job;
+
+static void clear_rows(float *y, size_t stride, int rows, int cols)
+{
+    for (int r = 0; r < rows; r++) memset(y + (size_t)r * stride, 0, (size_t)cols * sizeof *y);
+}
+
+static void attention_task(int task, int thread, void *arg)
+{
+    const attention_job *j = arg;
+    int                  part = task % j->parts, head = task / j->parts % j->heads, image = task / j->parts / j->heads;
+    int                  size = j->y.cols / j->heads, queries = j->q_rows->offsets[image], keys = j->kv_rows->offsets[image];
+    size_t               col = (size_t)head * (size_t)size;
+    vr_head              h = {.y = j->y.data + (size_t)queries * j->y.stride + col,
+                              .q = j->q.data + (size_t)queries * j->q.stride + col,
+                              .k = j->k.data + (size_t)keys * j->k.stride + col,
+                              .v = j->v.data + (size_t)keys * j->v.stride + col,
+                              .y_stride = j->y.stride,
+                              .q_stride = j->q.stride,
+                              .k_stride = j->k.stride,
+                              .v_stride = j->v.stride,
+                              .queries = j->q_rows->offsets[image + 1] - queries,
+                              .keys = j->kv_rows->offsets[image + 1] - keys,
+                              .head_size = size,
+                              .scale = (float)(1 / sqrt((double)size))};
+    if (h.keys > 0) {
+        assert(j->impl->isa->attention_scratch(h.keys, size) <= j->impl->scratch_stride);
+        j->impl->isa->attention(&h, part, j->parts, j->impl->scratch + (size_t)thread * j->impl->scratch_stride);
+    } else if (part == 0) {
+        clear_rows(h.y, h.y_stride, h.queries, size); /* a sum over no keys */
+    }
+}
+
+void vr_cpu_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
+                      int heads)
+{
+    assert(heads > 0 && y.cols % heads == 0 && q.cols == y.cols && k.cols == y.cols && v.cols == y.cols);
+    assert(q_rows->images == kv_rows->images && y.rows == q.rows && k.rows == v.rows);
+    assert(q_rows->offsets[q_rows->images] == q.rows && kv_rows->offsets[kv_rows->images] == k.rows);
+    const vr_cpu_impl *impl = impl_of(be);
+    int                longest = 0;
+    for (int b = 0; b < q_rows->images; b++) longest = max_int(longest, q_rows->offsets[b + 1] - q_rows->offsets[b]);
+    if (longest == 0) return;
+    /* Each part packs the head's keys and values again, so there are only as many as the threads need. */
+    int           parts = ceil_div(4 * vr_threads_count(impl->crew), q_rows->images * heads);
+    attention_job job = {y, q, k, v, q_rows, kv_rows, impl, heads, min_int(parts, ceil_div(longest, impl->isa->tile))};
+    vr_threads_run(impl->crew, attention_task, &job, q_rows->images * heads * job.parts);
+}
+
+/* ---- layernorm: a task is some rows ---- */
+
+typedef struct {
+    vr_mat         y, x;
+    const vr_norm *norm;
+    const vr_isa  *isa;
+    int            tasks;
+} layernorm_job;
+
+static void layernorm_task(int task, int thread, void *arg)
+{
+    const layernorm_job *j = arg;
+    (void)thread;
+    int from = share(j->x.rows, task, j->tasks), rows = share(j->x.rows, task + 1, j->tasks) - from;
+    j->isa->layernorm(vr_mat_rows(j->y, from, rows), vr_mat_rows(j->x, from, rows), j->norm);
+}
+
+void vr_cpu_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)
+{
+    assert(y.rows == x.rows && y.cols == x.cols);
+    const vr_cpu_impl *impl = impl_of(be);
+    layernorm_job      job = {y, x, w, impl->isa, ceil_div(x.rows, 16)};
+    vr_threads_run(impl->crew, layernorm_task, &job, job.tasks);
+}
+
+/* ---- patch_embed: unfold the patches, then one panel of one image is a task ---- */
+
+typedef struct {
+    vr_mat            x, scratch;
+    const vr_rows    *rows;
+    const vr_picture *in;
+    const vr_embed   *w;
+    const vr_isa     *isa;
+    int               patches, tasks, panels;
+} embed_job;
+
+/* The patches of all images together are numbered through; image b's start here. */
+static int first_patch(const embed_job *j, int image) { return j->rows->offsets[image] - image * j->w->prefix; }
+
+/* vec(patch): channel, row, column */
+static void unfold(float *out, const vr_picture *in, int patch, int side)
+{
+    int          across = in->width / side, top = patch / across * side, left = patch % across * side;
+    const size_t plane = (size_t)in->height * (size_t)in->width;
+    for (int channel = 0; channel < 3; channel++)
+        for (int row = 0; row < side; row++, out += side)
+            memcpy(out, in->pixels + (size_t)channel * plane + (size_t)(top + row) * (size_t)in->width + (size_t)left,
+                   (size_t)side * sizeof *out);
+}
+
+static void unfold_task(int task, int thread, void *arg)
+{
+    const embed_job *j = arg;
+    (void)thread;
+    int image = 0, to = share(j->patches, task + 1, j->tasks);
+    for (int p = share(j->patches, task, j->tasks); p < to; p++) {
+        while (p >= first_patch(j, image + 1)) image++;
+        unfold(j->scratch.data + (size_t)p * j->scratch.stride, &j->in[image], p - first_patch(j, image), j->w->patch);
+    }
+}
+
+static void project_task(int task, int thread, void *arg)
+{
+    const embed_job *j = arg;
+    (void)thread;
+    int    image = task / j->panels, panel = task % j->panels, cols = j->x.cols;
+    int    first = first_patch(j, image), patches = first_patch(j, image + 1) - first;
+    float *x = j->x.data + (size_t)j->rows->offsets[image] * j->x.stride;
+    if (panel == 0)
+        for (int p = 0; p < j->w->prefix; p++)
+            memcpy(x + (size_t)p * j->x.stride, j->w->prefix_tokens + (size_t)p * (size_t)cols, (size_t)cols * sizeof *x);
+    vr_gemm gemm = {.y = x + (size_t)j->w->prefix * j->x.stride,
+                    .x = j->scratch.data + (size_t)first * j->scratch.stride,
+                    .w = j->w->proj.data,
+                    .bias = j->w->proj.bias,
+                    .add = j->in[image].positions,
+                    .y_stride = j->x.stride,
+                    .x_stride = j->scratch.stride,
+                    .add_stride = (size_t)cols,
+                    .cols = cols,
+                    .depth = j->w->proj.in,
+                    .act = VR_NO_ACT};
+    j->isa->gemm(&gemm, 0, patches, panel);
+}
+
+void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w)
+{
+    assert(x.cols == w->proj.out && w->proj.in == 3 * w->patch * w->patch && scratch.cols >= w->proj.in);
+    assert(rows->offsets[rows->images] == x.rows);
+    const vr_cpu_impl *impl = impl_of(be);
+    embed_job          job = {x, scratch, rows, in, w, impl->isa, 0, 0, ceil_div(x.cols, impl->isa->panel)};
+    job.patches = first_patch(&job, rows->images);
+    job.tasks = ceil_div(job.patches, 16);
+    assert(scratch.rows >= job.patches);
+    for (int b = 0; b < rows->images; b++)
+        assert(first_patch(&job, b + 1) - first_patch(&job, b) == (in[b].height / w->patch) * (in[b].width / w->patch));
+    vr_threads_run(impl->crew, unfold_task, &job, job.tasks);
+    vr_threads_run(impl->crew, project_task, &job, rows->images * job.panels);
+}
+
+/* ---- pool: a task is some columns of one image; gather: some rows ---- */
+
+enum { POOL_COLS = 64, GATHER_ROWS = 64 };
+
+typedef struct {
+    vr_mat         y, x;
+    const vr_rows *rows;
+    const int     *index;
+    vr_pooling     how;
+    int            strips;
+} copy_job;
+
+/* y = the mean of rows from .. to-1 of `cols` columns of x.  In double: a few hundred rows of one sign lose digits. */
+static void mean_rows(float *y, const float *x, size_t stride, int from, int to, int cols)
+{
+    double sum[POOL_COLS] = {0};
+    for (int r = from; r < to; r++)
+        for (int c = 0; c < cols; c++) sum[c] += (double)x[(size_t)r * stride + (size_t)c];
+    for (int c = 0; c < cols; c++) y[c] = to > from ? (float)(sum[c] / (to - from)) : 0;
+}
+
+static void pool_task(int task, int thread, void *arg)
+{
+    const copy_job *j = arg;
+    (void)thread;
+    int          image = task / j->strips, col = task % j->strips * POOL_COLS, cols = min_int(j->x.cols - col, POOL_COLS);
+    int          first = j->rows->offsets[image], end = j->rows->offsets[image + 1];
+    float       *y = j->y.data + (size_t)image * j->y.stride + (size_t)col;
+    const float *x = j->x.data + col;
+    int          row = j->how.kind == VR_POOL_ROW ? j->how.row : 0;
+    if (j->how.kind != VR_POOL_MEAN) {
+        assert(first + row < end);
+        memcpy(y, x + (size_t)(first + row) * j->x.stride, (size_t)cols * sizeof *y);
+    }
+    if (j->how.kind == VR_POOL_CLASS_MEAN) y += j->x.cols;
+    if (j->how.kind != VR_POOL_ROW) mean_rows(y, x, j->x.stride, first + j->how.prefix, end, cols);
+}
+
+void vr_cpu_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)
+{
+    assert(y.rows == rows->images && y.cols == (how.kind == VR_POOL_CLASS_MEAN ? 2 : 1) * x.cols);
+    copy_job job = {.y = y, .x = x, .rows = rows, .how = how, .strips = ceil_div(x.cols, POOL_COLS)};
+    vr_threads_run(impl_of(be)->crew, pool_task, &job, rows->images * job.strips);
+}
+
+static void gather_task(int task, int thread, void *arg)
+{
+    const copy_job *j = arg;
+    (void)thread;
+    int to = min_int(j->y.rows, (task + 1) * GATHER_ROWS);
+    for (int r = task * GATHER_ROWS; r < to; r++) {
+        assert(j->index[r] >= 0 && j->index[r] < j->x.rows);
+        memcpy(j->y.data + (size_t)r * j->y.stride, j->x.data + (size_t)j->index[r] * j->x.stride,
+               (size_t)j->y.cols * sizeof *j->y.data);
+    }
+}
+
+void vr_cpu_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
+{
+    assert(y.cols == x.cols);
+    copy_job job = {.y = y, .x = x, .index = index};
+    vr_threads_run(impl_of(be)->crew, gather_task, &job, ceil_div(y.rows, GATHER_ROWS));
+}

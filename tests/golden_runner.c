@@ -1,0 +1,298 @@
+/* golden_runner: runs every case of a golden directory and compares with what timm and transformers gave.
+ *
+ *     golden_runner DIR
+ *
+ * One line a case, with the largest relative error of its logits and block outputs on each back end:
+ *     ok   models/timm_cls    reference 3.1e-07 avx512 5.2e-07 ...
+ *     SKIP models/hf_videomae ... which is not supported yet.
+ * and `N passed, N failed, N skipped` at the end.  Exit status 1 where a case failed or none ran.
+ * Relative: max |difference| / max |expected| of one image; the tolerances are those of golden/README.md. */
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../engine/internal.h"
+#include "../kernels/cpu/cpu.h"
+#include "../loaders/json.h"
+#include "reference/reference.h"
+
+enum { MAX_SIDE_BLOCKS = 256 };
+static const double TOLERANCE = 2e-5; /* logits and block outputs, f32 */
+
+typedef enum { PASSED, FAILED, SKIPPED } verdict;
+static int counts[3];
+
+static const char *const isas[] = {"portable", "avx2", "avx512"};
+
+static verdict report(verdict v, const char *name, const char *words)
+{
+    static const char *const marks[] = {"ok  ", "FAIL", "SKIP"};
+    printf("%s %-32s %s\n", marks[v], name, words);
+    fflush(stdout);
+    counts[v]++;
+    return v;
+}
+
+/* What a case expects. */
+typedef struct {
+    int    images, height, width, classes, depth;
+    float *pixels;                  /* [images, 3, height, width] */
+    float *logits;                  /* [images, classes] */
+    float *blocks[MAX_SIDE_BLOCKS]; /* image 0 after block i, NULL where not given */
+    float *block_in;
+} expectation;
+
+static void free_expectation(expectation *x)
+{
+    free(x->pixels);
+    free(x->logits);
+    free(x->block_in);
+    for (int i = 0; i < x->depth; i++) free(x->blocks[i]);
+}
+
+static double relative(const float *found, const float *wanted, size_t n)
+{
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)found[i] - (double)wanted[i]);
+        if (!(d <= worst)) worst = d; /* a NaN stays */
+        if (fabs((double)wanted[i]) > largest) largest = fabs((double)wanted[i]);
+    }
+    return largest > 0 ? worst / largest : worst;
+}
+
+static void worse(double *worst, double x)
+{
+    if (!(x <= *worst)) *worst = x;
+}
+
+/* Open on one back end, run, compare.  Also without keeping blocks, where the last block computes fewer rows: the same
+ * bits must come out. */
+static vr_status compare(const vitrun_options *base, const vr_ops *ops, const expectation *x, double *worst, bool *same_bits,
+                         vr_error *err)
+{
+    const size_t cells = 3 * (size_t)x->height * (size_t)x->width;
+    const float *pixels[16];
+    float       *logits[2] = {0};
+    int          offsets[17];
+    vitrun_error e = {0};
+    for (int b = 0; b < x->images; b++) pixels[b] = x->pixels + (size_t)b * cells;
+    *worst = 0;
+    for (int keep = 1; keep >= 0 && err->code == VR_OK; keep--) {
+        vitrun        *v;
+        vitrun_options o = *base;
+        o.keep_blocks = keep;
+        o.image_height = x->height, o.image_width = x->width;
+        if (vr_open_on(&v, &o, ops, err)) break;
+        const int outputs = v->model.outputs, dim = v->about.dim, tokens = v->about.tokens;
+        float    *block = malloc((size_t)x->images * (size_t)tokens * (size_t)dim * sizeof *block);
+        logits[keep] = malloc((size_t)x->images * (size_t)outputs * sizeof **logits);
+        if (outputs != x->classes)
+            vr_fail(err, VR_E_MODEL, "", "%d outputs, %d expected", outputs, x->classes);
+        else if (vitrun_run(v, logits[keep], pixels, NULL, x->images, &e))
+            vr_fail(err, (vr_status)e.code, "", "%s", e.text);
+        for (int b = 0; b < x->images && !err->code; b++)
+            worse(worst, relative(logits[keep] + (size_t)b * (size_t)outputs, x->logits + (size_t)b * (size_t)outputs,
+                                  (size_t)outputs));
+        for (int i = -1; keep && i < x->depth && !err->code; i++) {
+            const float *wanted = i < 0 ? x->block_in : x->blocks[i];
+            if (!wanted) continue;
+            if (vitrun_block_output(v, i, block, offsets, &e))
+                vr_fail(err, (vr_status)e.code, "", "%s", e.text);
+            else
+                worse(worst, relative(block, wanted, (size_t)offsets[1] * (size_t)dim));
+        }
+        free(block);
+        vitrun_close(v);
+    }
+    *same_bits =
+        logits[0] && logits[1] && memcmp(logits[0], logits[1], (size_t)x->images * (size_t)x->classes * sizeof(float)) == 0;
+    free(logits[0]);
+    free(logits[1]);
+    return err->code;
+}
+
+/* All back ends of this machine. */
+static verdict judge(const char *name, const vitrun_options *o, const expectation *x, bool with_reference)
+{
+    char words[600] = "";
+    bool good = true;
+    for (int i = -1; i < (int)(sizeof isas / sizeof *isas); i++) {
+        const char *isa = i < 0 ? "reference" : isas[i];
+        vr_error    err = {0};
+        double      rel = 0;
+        bool        bits = false;
+        size_t      used = strlen(words);
+        if (i < 0 ? !with_reference : !vr_cpu_isa_supported(isa)) continue;
+        if (i >= 0) setenv("VITRUN_ISA", isa, 1);
+        if (compare(o, i < 0 ? &vr_reference : &vr_cpu, x, &rel, &bits, &err)) {
+            if (err.rule && strcmp(err.rule, "not-supported") == 0) return report(SKIPPED, name, err.text);
+            good = false;
+            snprintf(words + used, sizeof words - used, "%s: %s ", isa, err.text);
+            continue;
+        }
+        if (!(rel <= TOLERANCE) || !bits) good = false;
+        snprintf(words + used, sizeof words - used, "%s %.1e%s ", isa, rel, bits ? "" : " (other bits without blocks)");
+    }
+    unsetenv("VITRUN_ISA");
+    return report(good ? PASSED : FAILED, name, words);
+}
+
+/* models/NAME with a checkpoint. */
+
+static float *read_tensor(const vr_safetensors *st, const char *name, const vr_tensor **t, vr_error *err)
+{
+    *t = vr_safetensors_find(st, name);
+    if (!*t) return NULL;
+    float *out = malloc((*t)->elements * sizeof *out + 1);
+    if (out && vr_safetensors_read_f32(st, *t, 0, (*t)->elements, out, err)) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}
+
+static vr_status read_io(expectation *x, const char *path, vr_error *err)
+{
+    vr_safetensors  *st;
+    const vr_tensor *t;
+    if (vr_safetensors_open(&st, path, 0, err)) return err->code;
+    x->pixels = read_tensor(st, "pixels", &t, err);
+    if (x->pixels && t->rank == 4) x->images = (int)t->shape[0], x->height = (int)t->shape[2], x->width = (int)t->shape[3];
+    x->logits = read_tensor(st, "logits", &t, err);
+    if (x->logits && t->rank == 2) x->classes = (int)t->shape[1];
+    x->block_in = read_tensor(st, "block_in_0", &t, err);
+    for (x->depth = 0; x->depth < MAX_SIDE_BLOCKS; x->depth++) {
+        char name[32];
+        snprintf(name, sizeof name, "block_out_%d", x->depth);
+        if (!(x->blocks[x->depth] = read_tensor(st, name, &t, err))) break;
+    }
+    vr_safetensors_close(st);
+    return err->code;
+}
+
+static verdict run_checkpoint(const char *name, const char *folder)
+{
+    char           path[4096];
+    expectation    x = {0};
+    vr_error       err = {0};
+    vitrun_options o = vitrun_defaults();
+    o.model = folder;
+    o.threads = 2;
+    snprintf(path, sizeof path, "%s/io.safetensors", folder);
+    verdict v = FAILED;
+    if (read_io(&x, path, &err))
+        report(v, name, err.text);
+    else if (x.images == 0) { /* pixels of another rank: a video; opening says what is not supported */
+        vitrun *model;
+        vr_open_on(&model, &o, &vr_cpu, &err);
+        v = report(err.rule && strcmp(err.rule, "not-supported") == 0 ? SKIPPED : FAILED, name, err.text);
+    } else
+        v = judge(name, &o, &x, true);
+    free_expectation(&x);
+    return v;
+}
+
+/* models/NAME_random: full-size models by arithmetic alone. */
+
+static float *random_pixels(int image, int height, int width)
+{
+    const int G = (width + 31) / 32, g = (height + 31) / 32;
+    char      coarse[32], fine[32];
+    float    *out = malloc(3 * (size_t)height * (size_t)width * sizeof *out);
+    snprintf(coarse, sizeof coarse, "image%d.coarse", image);
+    snprintf(fine, sizeof fine, "image%d.fine", image);
+    for (int c = 0; c < 3; c++)
+        for (int y = 0; y < height; y++)
+            for (int col = 0; col < width; col++)
+                out[((size_t)c * (size_t)height + (size_t)y) * (size_t)width + (size_t)col] =
+                    (float)(vr_random_number(coarse, (uint64_t)((c * g + y / 32) * G + col / 32), 0) +
+                            0.25 * vr_random_number(fine, (uint64_t)((c * height + y) * width + col), 0));
+    return out;
+}
+
+static verdict run_random(const char *name, const char *path)
+{
+    vr_json       *doc = NULL;
+    vr_error       err = {0};
+    const char    *arch = NULL;
+    expectation    x = {.images = 2, .height = 224, .width = 224};
+    vitrun_options o = vitrun_defaults();
+    if (vr_json_read(&doc, path, 4 << 20, &err)) return report(FAILED, name, err.text);
+    const vr_json *logits = vr_json_get(doc, "logits");
+    vr_json_string(vr_json_get(doc, "architecture"), &arch);
+    size_t cells = 3 * 224 * 224;
+    x.classes = (int)vr_json_size(vr_json_item(logits, 0));
+    x.logits = malloc(2 * (size_t)x.classes * sizeof *x.logits);
+    x.pixels = malloc(2 * cells * sizeof *x.pixels);
+    for (int b = 0; b < 2; b++) {
+        const vr_json *line = vr_json_item(logits, (size_t)b);
+        float         *image = random_pixels(b, 224, 224);
+        memcpy(x.pixels + (size_t)b * cells, image, cells * sizeof *image);
+        free(image);
+        for (int i = 0; i < x.classes; i++) {
+            double d = 0;
+            vr_json_double(vr_json_item(line, (size_t)i), &d);
+            x.logits[b * x.classes + i] = (float)d;
+        }
+    }
+    o.arch = arch;
+    o.random = 1;
+    verdict v = judge(name, &o, &x, false); /* the oracle would take minutes */
+    vr_json_free(doc);
+    free_expectation(&x);
+    return v;
+}
+
+/* The directory. */
+
+static int visible(const struct dirent *d) { return d->d_name[0] != '.'; }
+
+static void each_entry(const char *dir, const char *sub, void (*run)(const char *name, const char *path))
+{
+    char            folder[4096];
+    struct dirent **list;
+    snprintf(folder, sizeof folder, "%s/%s", dir, sub);
+    int n = scandir(folder, &list, visible, alphasort);
+    for (int i = 0; i < n; i++) {
+        char name[512], path[4608];
+        snprintf(name, sizeof name, "%s/%s", sub, list[i]->d_name);
+        snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
+        run(name, path);
+        free(list[i]);
+    }
+    if (n >= 0) free(list);
+}
+
+static void run_model(const char *name, const char *path)
+{
+    char        expected[4700];
+    struct stat st;
+    snprintf(expected, sizeof expected, "%s/expected.json", path);
+    if (stat(expected, &st) == 0)
+        run_random(name, expected);
+    else
+        run_checkpoint(name, path);
+}
+
+static void skip_reduction(const char *name, const char *path)
+{
+    (void)path;
+    report(SKIPPED, name, "token reduction is not supported yet");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: golden_runner DIR\n");
+        return 2;
+    }
+    each_entry(argv[1], "models", run_model);
+    each_entry(argv[1], "reducers", skip_reduction);
+    each_entry(argv[1], "reduced", skip_reduction);
+    printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+    return counts[FAILED] || counts[PASSED] == 0;
+}
