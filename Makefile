@@ -1,7 +1,9 @@
 # vitrun.  `make help` lists the targets.
 SHELL   := /bin/bash
 BUILD   ?= build
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 prefix  ?= /usr/local
 bindir  ?= $(prefix)/bin
 libdir  ?= $(prefix)/lib
@@ -11,7 +13,7 @@ GOLDEN  ?= tests/golden
 VERSION := 0.1.0
 
 PKGS     := libjpeg libpng libwebp libwebpdemux libcjson
-WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Wno-format-truncation -Wno-unknown-warning-option
 CFLAGS   ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -fcf-protection
 ifndef SAN
@@ -106,14 +108,16 @@ help:       ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 $(BUILD)/vitrun: $(CLI_OBJ) $(BUILD)/libvitrun.a
-	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $(BUILD)/libvitrun.a $(LDLIBS)
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJ) $(BUILD)/libvitrun.a $(LDLIBS)
 
 $(BUILD)/libvitrun.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(BUILD)/libvitrun.so: $(LIB_OBJ)
-	$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-soname,libvitrun.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-soname,libvitrun.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
 
 $(BUILD)/vitrun.pc: Makefile
 	@mkdir -p $(@D)
@@ -121,21 +125,25 @@ $(BUILD)/vitrun.pc: Makefile
 	    '$(prefix)' '$(libdir)' '$(VERSION)' '$(LDLIBS)' > $@
 
 $(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/libvitrun.a
-	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
 
 $(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
-	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 define isa_rule
 $(BUILD)/kernels/cpu/isa/%.$(1).o: kernels/cpu/isa/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -O3 $$(flags_$(1)) -DVR_ISA=$(1) -DVR_ISA_$(1) -c -o $$@ $$<
+	@echo "  $$(CC) $$< ($(1))"
+	@$$(CC) $$(ALL_CFLAGS) -O3 $$(flags_$(1)) -DVR_ISA=$(1) -DVR_ISA_$(1) -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@echo "  $(CC) $<"
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
 .PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers install uninstall clean help

@@ -272,7 +272,7 @@ static vr_status read_all(buffer *b, int fd, size_t expected, const char *path, 
     }
 }
 
-vr_status vr_file_read(uint8_t **out, size_t *length, const char *path, size_t max_bytes, vr_error *err)
+vr_status vr_image_file_read(uint8_t **out, size_t *length, const char *path, size_t max_bytes, vr_error *err)
 {
     int      fd;
     uint64_t size;
@@ -303,7 +303,7 @@ vr_status vr_image_read(vr_image *out, const char *path, const vr_image_limits *
     vr_error              why = {0};
     *out = (vr_image){0};
     if (!limits) limits = &usual;
-    vr_status status = vr_file_read(&bytes, &length, path, limits->max_bytes, err);
+    vr_status status = vr_image_file_read(&bytes, &length, path, limits->max_bytes, err);
     if (status != VR_OK) return status;
     status = vr_image_decode(out, bytes, length, limits, &why);
     free(bytes);

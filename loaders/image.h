@@ -51,6 +51,6 @@ void      vr_image_free(vr_image *im);
 vr_status vr_image_upright(vr_image *im, vr_error *err);
 
 /* Read a whole file ("-": stdin) of at most max_bytes into memory the caller frees with free(). */
-vr_status vr_file_read(uint8_t **out, size_t *length, const char *path, size_t max_bytes, vr_error *err);
+vr_status vr_image_file_read(uint8_t **out, size_t *length, const char *path, size_t max_bytes, vr_error *err);
 
 #endif

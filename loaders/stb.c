@@ -173,7 +173,7 @@ static void bmp_widen(vr_image *out, bool six)
 
 vr_status vr_bmp_decode(vr_image *out, vr_bytes file, const vr_image_limits *limits, vr_error *err)
 {
-    bmp       b;
+    bmp       b = {0};
     vr_status status = bmp_header(&b, file, err);
     if (status != VR_OK) return status;
     if (!bmp_masks_fit(&b)) return refuse(err, "unsupported", "BMP", "has an unusual order of colour bits; convert it to PNG");
