@@ -7,15 +7,15 @@
 #include <string.h>
 
 typedef struct {
-    int          images, height, width;
-    float       *pixels;   /* [images, 3, height, width] */
-    const float **each;    /* [images] into pixels */
+    int           images, height, width;
+    float        *pixels; /* [images, 3, height, width] */
+    const float **each;   /* [images] into pixels */
 } input;
 
 typedef struct {
     vr_tensor_out *tensors; /* [room]; their data is freed with them */
-    char         (*names)[24];
-    size_t         count, room;
+    char (*names)[24];
+    size_t count, room;
 } results;
 
 static void free_input(input *in)
@@ -87,7 +87,8 @@ static vr_status add_block(results *r, const vitrun *v, int block, int images, v
     int         *offsets = vr_alloc((size_t)images + 1, sizeof *offsets);
     float       *x = NULL;
     size_t       dim = (size_t)vitrun_about(v)->dim;
-    if (offsets && vitrun_block_output(v, block, NULL, offsets, &e) == VITRUN_OK) x = vr_alloc((size_t)offsets[images] * dim, sizeof *x);
+    if (offsets && vitrun_block_output(v, block, NULL, offsets, &e) == VITRUN_OK)
+        x = vr_alloc((size_t)offsets[images] * dim, sizeof *x);
     if (x && vitrun_block_output(v, block, x, NULL, &e) == VITRUN_OK) {
         add(r, block < 0 ? "block_in" : "block_out", block < 0 ? 0 : block, VR_F32, 2, (uint64_t)offsets[images], dim, x);
         if (block < 0)
@@ -105,7 +106,7 @@ static vr_status add_block(results *r, const vitrun *v, int block, int images, v
 static vr_status compute(results *r, vitrun *v, const input *in, bool blocks, vr_error *err)
 {
     const vitrun_about_t *about = vitrun_about(v);
-    size_t                columns = (size_t)(about->classes ? about->classes : about->dim);
+    size_t                columns = cli_outputs(v);
     vitrun_error          e = {0};
     r->room = 2 + 2 * (size_t)about->depth;
     r->tensors = calloc(r->room, sizeof *r->tensors);
@@ -115,7 +116,7 @@ static vr_status compute(results *r, vitrun *v, const input *in, bool blocks, vr
         free(logits);
         return vr_fail(err, VR_E_MEMORY, "memory", "no memory for the results of %d images", in->images);
     }
-    add(r, about->classes ? "logits" : "features", -1, VR_F32, 2, (uint64_t)in->images, columns, logits);
+    add(r, "logits", -1, VR_F32, 2, (uint64_t)in->images, columns, logits);
     if (vitrun_run(v, logits, in->each, NULL, in->images, &e)) return engine_error(&e, err);
     for (int block = -1; blocks && block < about->depth && !err->code; block++) add_block(r, v, block, in->images, err);
     return err->code;
@@ -131,7 +132,8 @@ static vr_status write_results(const results *r, const vitrun *v, const char *pa
 
 static vr_status check_flags(const cli_options *o, vr_error *err)
 {
-    if (!o->input) return vr_fail(err, VR_E_USAGE, "flags", "forward wants --input FILE: a safetensors file with the tensor pixels");
+    if (!o->input)
+        return vr_fail(err, VR_E_USAGE, "flags", "forward wants --input FILE: a safetensors file with the tensor pixels");
     if (!o->output) return vr_fail(err, VR_E_USAGE, "flags", "forward wants --output FILE: where the logits shall go");
     return VR_OK;
 }

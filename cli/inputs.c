@@ -1,9 +1,8 @@
 /* inputs.c: from the words of a command line to the names of pictures. */
 #include "cli.h"
 
-#include "../loaders/image.h"
-
 #include <dirent.h>
+#include <errno.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,15 +126,44 @@ static vr_status add_name(const cli_options *o, list *l, const char *name, vr_er
 
 /* ---- lists of names ---- */
 
+/* All of a list, with a NUL behind it.  A pipe will do: `vitrun classify @<(find ...)`. */
+static vr_status read_list(char **out, size_t *length, const char *path, vr_error *err)
+{
+    bool   own = strcmp(path, "-") != 0;
+    FILE  *f = own ? fopen(path, "re") : stdin;
+    size_t room = 0, n = 0, got = 1;
+    *out = NULL;
+    while (f && got) {
+        if (n + 4096 > room) {
+            room = 2 * room + 8192;
+            char *grown = realloc(*out, room);
+            if (!grown) break;
+            *out = grown;
+        }
+        n += got = fread(*out + n, 1, room - n - 1, f);
+    }
+    if (got && f)
+        vr_fail(err, VR_E_MEMORY, "memory", "%s: no memory for the names of the pictures", vr_quotez(path).text);
+    else if (!f || ferror(f))
+        vr_fail(err, VR_E_IO, "list", "%s: cannot read the list of names: %s", vr_quotez(path).text, strerror(errno));
+    else
+        (*out)[n] = 0;
+    if (f && own) fclose(f);
+    *length = n;
+    return err->code;
+}
+
 /* Names one a line or, where the list has a NUL anywhere, each ended by a NUL. */
 static vr_status add_listed(const cli_options *o, list *l, const char *path, vr_error *err)
 {
-    enum { MOST_BYTES = 1 << 30 };
-    uint8_t *bytes;
-    size_t   length;
-    if (vr_file_read(&bytes, &length, path, MOST_BYTES, err)) return err->code;
-    const char *text = (const char *)bytes, *end = text + length;
-    char        separator = length && memchr(text, 0, length) ? 0 : '\n';
+    char  *bytes;
+    size_t length;
+    if (read_list(&bytes, &length, path, err)) {
+        free(bytes);
+        return err->code;
+    }
+    const char *text = bytes, *end = bytes + length;
+    char        separator = memchr(text, 0, length) ? 0 : '\n';
     while (text < end && !err->code) {
         const char *stop = memchr(text, separator, (size_t)(end - text));
         size_t      n = (size_t)((stop ? stop : end) - text);
