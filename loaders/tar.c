@@ -119,6 +119,18 @@ static vr_status read_header(vr_tar *tar, uint8_t block[BLOCK], bool *found, vr_
     return VR_OK;
 }
 
+/* Whether a pax header says more of the next member than dates and owners. */
+static vr_status pax_renames(vr_tar *tar, bool *renames, vr_error *err)
+{
+    char         text[8192];
+    const size_t n = tar->size < sizeof text ? (size_t)tar->size : sizeof text;
+    vr_status    status = take(tar, text, n, err);
+    if (status != VR_OK) return status;
+    tar->left -= n;
+    *renames = n < tar->size || memmem(text, n, " path=", 6) || memmem(text, n, " size=", 6);
+    return VR_OK;
+}
+
 vr_status vr_tar_next(vr_tar *tar, vr_tar_member *member, bool *found, vr_error *err)
 {
     uint8_t block[BLOCK];
@@ -127,7 +139,9 @@ vr_status vr_tar_next(vr_tar *tar, vr_tar_member *member, bool *found, vr_error 
         if (status == VR_OK) status = read_header(tar, block, found, err);
         if (status != VR_OK || !*found) return status;
         const uint8_t kind = block[156];
-        if (kind == 'L' || kind == 'x')
+        bool          renames = kind == 'L';
+        if (kind == 'x' && (status = pax_renames(tar, &renames, err)) != VR_OK) return status;
+        if (renames)
             return bad(tar, "tar-long-name",
                        "has a member with a long name; pack it again with tar --format=ustar, or unpack it and name the folder",
                        err);
