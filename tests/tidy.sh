@@ -49,17 +49,11 @@ for c in $(sources '*.c'); do
         complain "$c lies where nothing compiles it"
 done
 
-# A function with a name of ours that no object file asks for.
-if [ -d build/engine ]; then
-    objects=$(find build -name '*.o' -not -path 'build/*san/*')
-    nm -A $objects 2>/dev/null | awk '
-        $2 == "U" { used[$3] = 1 }
-        $2 ~ /^[TDR]$/ && $3 ~ /^(vr_|cli_|cmd_)/ { where[$3] = $1 }
-        END { for (s in where) if (!(s in used)) print s, where[s] }' | while read -r symbol object; do
-        echo "$symbol in ${object%%:*}"
-    done | sort > build/dead-symbols.txt
-    [ -s build/dead-symbols.txt ] && complain "nothing calls (or only its own file does): $(tr '\n' ';' < build/dead-symbols.txt)"
-fi
+# A function that a header offers and nothing calls: its name stands once in all the sources, where it is defined.
+all=$(sources '*.c' | xargs cat | grep -oE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+' | sort | uniq -c | awk '$1 == 1 { print $2 }')
+for name in $(sources '*.h' | xargs grep -ohE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
+    grep -qx "$name" <<<"$all" && complain "nothing calls $name"
+done
 
 # How it is set.
 for f in $(sources '*.c' '*.h'); do
