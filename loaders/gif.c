@@ -78,36 +78,126 @@ static void fill(vr_image *out, const uint8_t color[3])
     for (uint8_t *p = out->rgb; p < end; p += 3) memcpy(p, color, 3);
 }
 
-/* Row y of the frame, from indices to colours; the indices are read into the row's own last third. */
-static vr_status read_row(decoder *d, vr_image *out, int y, uint8_t palette[256][3], int colors)
+/* ---- the frame's pixels: LZW, of which giflib only finds the blocks, as its own decoder lets impossible codes pass ---- */
+
+enum { CODES = 4096, MAX_BITS = 12, ENDED = -1 };
+
+/* Codes of `bits` bits, low ones first, from a chain of blocks of at most 255 bytes. */
+typedef struct {
+    GifFileType *gif;
+    GifByteType *block; /* its length, then its bytes; NULL: no more */
+    int          at;    /* next of them, from 1 */
+    uint32_t     held;  /* bits read but not used, */
+    int          held_bits;
+} code_reader;
+
+static int next_code(code_reader *r, int bits)
 {
-    const GifImageDesc *frame = &d->gif->Image;
-    const size_t        width = (size_t)frame->Width;
-    uint8_t            *row = out->rgb + ((size_t)(frame->Top + y) * (size_t)out->width + (size_t)frame->Left) * 3;
-    uint8_t            *index = row + 2 * width;
-    if (DGifGetLine(d->gif, index, frame->Width) == GIF_ERROR) return damaged(d);
-    for (size_t x = 0; x < width; x++) {
-        const int i = index[x];
-        if (i >= colors)
-            return vr_fail(d->err, VR_E_IMAGE, "palette", "a GIF pixel has colour %d of a palette with %d", i, colors);
-        memcpy(row + 3 * x, palette[i], 3); /* 3x + 2 <= 2 width + x: never ahead of the indices still to be read */
+    while (r->held_bits < bits) {
+        if (!r->block) return ENDED;
+        if (r->at > r->block[0]) {
+            if (DGifGetCodeNext(r->gif, &r->block) == GIF_ERROR) return ENDED;
+            r->at = 1;
+            continue;
+        }
+        r->held |= (uint32_t)r->block[r->at++] << r->held_bits;
+        r->held_bits += 8;
+    }
+    const int code = (int)(r->held & ((1u << bits) - 1));
+    r->held >>= bits, r->held_bits -= bits;
+    return code;
+}
+
+/* Where the next pixel goes. */
+typedef struct {
+    vr_image           *out;
+    const GifImageDesc *frame;
+    uint8_t             palette[256][3];
+    int                 colors;
+    int                 x, y, pass; /* within the frame; y == its height: complete */
+} canvas;
+
+/* Rows come in order, or interlaced: every eighth, those between, every fourth of the rest, every second. */
+static void next_row(canvas *c)
+{
+    static const int step[] = {8, 8, 4, 2}, first[] = {0, 4, 2, 1};
+    c->x = 0;
+    c->y += c->frame->Interlace ? step[c->pass] : 1;
+    while (c->frame->Interlace && c->y >= c->frame->Height && c->pass < 3) c->y = first[++c->pass];
+}
+
+static bool complete(const canvas *c) { return c->y >= c->frame->Height; }
+
+static bool put_pixel(canvas *c, int index)
+{
+    if (index >= c->colors) return false;
+    const size_t row = (size_t)(c->frame->Top + c->y), column = (size_t)(c->frame->Left + c->x);
+    memcpy(c->out->rgb + (row * (size_t)c->out->width + column) * 3, c->palette[index], 3);
+    if (++c->x == c->frame->Width) next_row(c);
+    return true;
+}
+
+/* Each code stands for a string: that of its prefix and one pixel more. */
+typedef struct {
+    int      clear, next, bits;
+    uint16_t prefix[CODES];
+    uint8_t  suffix[CODES];
+    uint8_t  string[CODES]; /* the one that is being put, last pixel first */
+} lzw;
+
+/* Put code's string and return its first pixel; -1: a pixel is outside the palette. */
+static int put_string(lzw *z, canvas *c, int code, int previous, int previous_first)
+{
+    int n = 0, at = code;
+    if (code == z->next) z->string[n++] = (uint8_t)previous_first, at = previous; /* the string that is just being made */
+    for (; at >= z->clear; at = z->prefix[at]) z->string[n++] = z->suffix[at];    /* prefixes are always smaller */
+    if (!put_pixel(c, at)) return -1;
+    while (n > 0 && !complete(c))
+        if (!put_pixel(c, z->string[--n])) return -1;
+    return at;
+}
+
+static void learn(lzw *z, int previous, int first)
+{
+    if (previous < 0 || z->next >= CODES) return;
+    z->prefix[z->next] = (uint16_t)previous, z->suffix[z->next] = (uint8_t)first;
+    if (++z->next == 1 << z->bits && z->bits < MAX_BITS) z->bits++;
+}
+
+static vr_status unpack(decoder *d, canvas *c, code_reader *r, int size)
+{
+    lzw z = {.clear = 1 << size, .next = (1 << size) + 2, .bits = size + 1};
+    int previous = -1, first = 0;
+    while (!complete(c)) {
+        const int code = next_code(r, z.bits);
+        if (code == ENDED || code == z.clear + 1)
+            return vr_fail(d->err, VR_E_IMAGE, "truncated", "the GIF data ends too early; get the file again");
+        if (code == z.clear) {
+            z.next = z.clear + 2, z.bits = size + 1, previous = -1;
+            continue;
+        }
+        if (previous < 0 ? code > z.clear : code > z.next)
+            return vr_fail(d->err, VR_E_IMAGE, "damaged", "the GIF data has a code that cannot be; get the file again");
+        first = put_string(&z, c, code, previous, first);
+        if (first < 0)
+            return vr_fail(d->err, VR_E_IMAGE, "palette", "a GIF pixel has a colour that its palette of %d lacks", c->colors);
+        learn(&z, previous, first);
+        previous = code;
     }
     return VR_OK;
 }
 
-static vr_status read_rows(decoder *d, vr_image *out)
+static vr_status read_pixels(decoder *d, vr_image *out)
 {
-    static const int first[4] = {0, 4, 2, 1}, step[4] = {8, 8, 4, 2};
-    const int        height = d->gif->Image.Height, passes = d->gif->Image.Interlace ? 4 : 1;
-    uint8_t          palette[256][3] = {{0}};
-    const int        colors = frame_palette(d->gif, palette);
-    fill(out, palette[d->transparent >= 0 ? d->transparent : 0]);
-    for (int pass = 0; pass < passes; pass++)
-        for (int y = passes == 1 ? 0 : first[pass]; y < height; y += passes == 1 ? 1 : step[pass]) {
-            vr_status status = read_row(d, out, y, palette, colors);
-            if (status != VR_OK) return status;
-        }
-    return VR_OK;
+    canvas      c = {.out = out, .frame = &d->gif->Image};
+    code_reader r = {.gif = d->gif, .at = 1};
+    int         size;
+    c.colors = frame_palette(d->gif, c.palette);
+    fill(out, c.palette[d->transparent >= 0 ? d->transparent : 0]);
+    if (DGifGetCode(d->gif, &size, &r.block) == GIF_ERROR) return damaged(d);
+    if (size < 1 || size > 8) return vr_fail(d->err, VR_E_IMAGE, "damaged", "the GIF data has codes of %d bits", size);
+    vr_status status = unpack(d, &c, &r, size);
+    return status == VR_E_IMAGE && d->limits->allow_truncated ? VR_OK : status;
 }
 
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -124,11 +214,13 @@ vr_status vr_gif_decode(vr_image *out, vr_bytes file, const vr_image_limits *lim
     vr_status status = find_frame(&d);
     if (status == VR_OK) { /* a frame may reach beyond the screen the header declares: the canvas grows */
         const GifImageDesc *frame = &d.gif->Image;
-        const int           width = larger(d.gif->SWidth, frame->Left + frame->Width);
-        const int           height = larger(d.gif->SHeight, frame->Top + frame->Height);
-        status = vr_image_take(out, "GIF", (uint64_t)width, (uint64_t)height, false, limits, err);
+        if (frame->Width < 1 || frame->Height < 1)
+            status = vr_fail(err, VR_E_IMAGE, "size", "the first GIF frame has %d x %d pixels", frame->Width, frame->Height);
+        const int width = larger(d.gif->SWidth, frame->Left + frame->Width);
+        const int height = larger(d.gif->SHeight, frame->Top + frame->Height);
+        if (status == VR_OK) status = vr_image_take(out, "GIF", (uint64_t)width, (uint64_t)height, false, limits, err);
     }
-    if (status == VR_OK) status = read_rows(&d, out);
+    if (status == VR_OK) status = read_pixels(&d, out);
     DGifCloseFile(d.gif, &why);
     return status;
 }
