@@ -147,7 +147,7 @@ const cli_flag cli_flags[] = {
     {"format", 'f', "FORMAT", "form of the results", CLI_CLASSIFY | CLI_PIXELS | CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, format_words, 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},
     {"color", 0, "WHEN", "auto, always or never (default auto)", CLI_CLASSIFY, CLI_CHOICE, AT(color), 0, 0, "auto always never", 0},
-    {"no-progress", 0, 0, "no progress on standard error", PICTURES | CLI_BENCH, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
+    {"no-progress", 0, 0, "no progress on standard error", PICTURES, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
     {"quiet", 'q', 0, "no notes on standard error", ALL, CLI_SWITCH, AT(quiet), 0, 0, 0, 0},
     {"verbose", 'v', 0, "say more", ALL, CLI_SWITCH, AT(verbose), 0, 0, 0, 0},
     {0},
