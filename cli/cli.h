@@ -134,5 +134,6 @@ typedef struct {
     uint64_t memory, memory_free;
 } cli_machine;
 cli_machine cli_machine_read(void);
+uint64_t    cli_peak_bytes(void); /* the most memory that this process ever held */
 
 #endif

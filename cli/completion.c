@@ -3,19 +3,34 @@
 
 #include <string.h>
 
+/* "classify --topk"|"classify -k", for every command that this row is for. */
+static void print_pattern(FILE *f, const cli_flag *g)
+{
+    const char *bar = "";
+    for (const cli_command *c = cli_commands; c->name; c++) {
+        if (!(g->commands & c->bit)) continue;
+        fprintf(f, "%s\"%s --%s\"", bar, c->name, g->name);
+        bar = "|";
+        if (g->letter) fprintf(f, "|\"%s -%c\"", c->name, g->letter);
+    }
+}
+
+static bool names_files(const cli_flag *g)
+{
+    return strcmp(g->argument, "FILE") == 0 || strcmp(g->argument, "DIR") == 0 || strcmp(g->argument, "MODEL") == 0;
+}
+
 /* What may follow a flag: its words, or files. */
 static void print_values(FILE *f)
 {
-    fprintf(f, "    case \"$previous\" in\n");
+    fprintf(f, "    case \"$command $previous\" in\n");
     for (const cli_flag *g = cli_flags; g->name; g++) {
         if (!g->argument) continue;
-        fprintf(f, "    --%s", g->name);
-        if (g->letter) fprintf(f, "|-%c", g->letter);
-        bool names_files =
-            strcmp(g->argument, "FILE") == 0 || strcmp(g->argument, "DIR") == 0 || strcmp(g->argument, "MODEL") == 0;
+        fputs("    ", f);
+        print_pattern(f, g);
         if (g->choices)
             fprintf(f, ") COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", g->choices);
-        else if (names_files)
+        else if (names_files(g))
             fprintf(f, ") compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n");
         else
             fprintf(f, ") return ;;\n");

@@ -24,10 +24,10 @@ static bool proc_value(char *out, size_t size, const char *path, const char *key
     return found;
 }
 
-static uint64_t kilobytes(const char *key)
+static uint64_t kilobytes(const char *path, const char *key)
 {
     char text[64];
-    return proc_value(text, sizeof text, "/proc/meminfo", key) ? strtoull(text, NULL, 10) * 1024 : 0;
+    return proc_value(text, sizeof text, path, key) ? strtoull(text, NULL, 10) * 1024 : 0;
 }
 
 static int cores(void)
@@ -39,9 +39,14 @@ static int cores(void)
 
 cli_machine cli_machine_read(void)
 {
-    cli_machine    m = {.cores = cores(), .memory = kilobytes("MemTotal"), .memory_free = kilobytes("MemAvailable")};
+    cli_machine    m = {.cores = cores(),
+                        .memory = kilobytes("/proc/meminfo", "MemTotal"),
+                        .memory_free = kilobytes("/proc/meminfo", "MemAvailable")};
     struct utsname u;
     if (!proc_value(m.cpu, sizeof m.cpu, "/proc/cpuinfo", "model name"))
         snprintf(m.cpu, sizeof m.cpu, "%s", uname(&u) == 0 ? u.machine : "unknown");
     return m;
 }
+
+/* Not getrusage: its number outlives exec and would count the shell's memory. */
+uint64_t cli_peak_bytes(void) { return kilobytes("/proc/self/status", "VmHWM"); }

@@ -105,10 +105,10 @@ const cli_command cli_commands[] = {
 #define RESULTS   (CLI_CLASSIFY | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
 
-static const char format_words[] = "table json jsonl csv timm-csv pipeline md";
 static const char dtype_words[] = "auto f32 f16 bf16";
 
-/* Flags of one command first, then those that many share; --help keeps this order.
+/* Flags of one command first, then those that many share; --help keeps this order.  A flag that means something else to
+ * another command has a row for each.
  * A table is read by its columns, hence: */
 /* clang-format off */
 const cli_flag cli_flags[] = {
@@ -120,17 +120,20 @@ const cli_flag cli_flags[] = {
     {"min-seconds", 0, "S", "measure for at least S seconds (default 1)", CLI_BENCH, CLI_REAL, AT(min_seconds), 0, 86400, 0, 0},
     {"digest", 0, 0, "print a hash of the logits' bits", CLI_BENCH, CLI_SWITCH, AT(digest), 0, 0, 0, 0},
 
-    {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE | CLI_PIXELS, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
+    {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
     {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
     {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
     {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"device", 0, "DEVICE", "auto, cpu or cuda (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda", "VITRUN_DEVICE"},
-    {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto); bench takes a list", ENGINE, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
-    {"batch", 'b', "N", "pictures computed together; bench takes lists and ranges", CLI_CLASSIFY | CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
-    {"threads", 't', "N", "threads (default: all cores); bench takes lists and ranges", ENGINE, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
+    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
+    {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
-    {"data-dir", 0, "DIR", "where configs/ lies (default: beside the program)", ENGINE | CLI_PIXELS, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
+    {"data-dir", 0, "DIR", "where configs/ lies (default: beside the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
     {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
@@ -144,10 +147,12 @@ const cli_flag cli_flags[] = {
     {"max-side", 0, "N", "longest side of a picture (default 16384)", PICTURES, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
 
     {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
-    {"format", 'f', "FORMAT", "form of the results", CLI_CLASSIFY | CLI_PIXELS | CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, format_words, 0},
+    {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
+    {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
+    {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},
     {"color", 0, "WHEN", "auto, always or never (default auto)", CLI_CLASSIFY, CLI_CHOICE, AT(color), 0, 0, "auto always never", 0},
-    {"no-progress", 0, 0, "no progress on standard error", PICTURES | CLI_BENCH, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
+    {"no-progress", 0, 0, "no progress on standard error", PICTURES, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
     {"quiet", 'q', 0, "no notes on standard error", ALL, CLI_SWITCH, AT(quiet), 0, 0, 0, 0},
     {"verbose", 'v', 0, "say more", ALL, CLI_SWITCH, AT(verbose), 0, 0, 0, 0},
     {0},
@@ -281,17 +286,19 @@ static bool takes_argument(const cli_flag *f) { return f->kind != CLI_SWITCH && 
 
 /* ---- flags ---- */
 
-static const cli_flag *flag_by_name(const char *name, size_t length)
+/* The row for this command, else one of another command. */
+static const cli_flag *flag_by_name(const char *name, size_t length, unsigned command)
 {
+    const cli_flag *found = NULL;
     for (const cli_flag *f = cli_flags; f->name; f++)
-        if (strlen(f->name) == length && memcmp(f->name, name, length) == 0) return f;
-    return NULL;
+        if (strlen(f->name) == length && memcmp(f->name, name, length) == 0 && (!found || (f->commands & command))) found = f;
+    return found;
 }
 
-static const cli_flag *flag_by_letter(char letter)
+static const cli_flag *flag_by_letter(char letter, unsigned command)
 {
     for (const cli_flag *f = cli_flags; f->name; f++)
-        if (f->letter == letter) return f;
+        if (f->letter == letter) return flag_by_name(f->name, strlen(f->name), command);
     return NULL;
 }
 
@@ -353,7 +360,7 @@ static vr_status foreign_flag(const cli_command *c, const cli_flag *f, vr_error 
     char   names[160] = "";
     size_t count = 0;
     for (const cli_command *other = cli_commands; other->name; other++)
-        if (f->commands & other->bit) {
+        if (flag_by_name(f->name, strlen(f->name), other->bit)->commands & other->bit) {
             size_t at = strlen(names);
             snprintf(names + at, sizeof names - at, "%s%s", count++ ? ", " : "", other->name);
         }
@@ -395,7 +402,7 @@ static vr_status take_letters(words *w, const char *word, bool *help, vr_error *
 {
     for (const char *p = word + 1; *p; p++) {
         if (*p == 'h') return *help = true, VR_OK;
-        const cli_flag *f = flag_by_letter(*p);
+        const cli_flag *f = flag_by_letter(*p, w->command->bit);
         if (!f) return unknown_flag(w->command, word, err);
         if (takes_argument(f)) return take(w, f, p[1] ? p + 1 : NULL, err);
         if (take(w, f, NULL, err)) return err->code;
@@ -446,7 +453,7 @@ vr_status cli_options_parse(cli_options *o, const cli_command *c, int argc, char
             *help = true;
         } else if (word[1] == '-') {
             size_t          length = strcspn(word + 2, "=");
-            const cli_flag *f = flag_by_name(word + 2, length);
+            const cli_flag *f = flag_by_name(word + 2, length, c->bit);
             if (!f) return unknown_flag(c, word, err);
             if (take(&w, f, word[2 + length] ? word + 2 + length + 1 : NULL, err)) return err->code;
         } else if (take_letters(&w, word, help, err)) {
