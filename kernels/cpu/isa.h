@@ -31,6 +31,9 @@ typedef struct {
     float        scale; /* 1 / sqrt(head_size) */
 } vr_head;
 
+/* Part `part` of `parts` equal shares of `count` things starts here. */
+static inline int vr_share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
+
 typedef struct {
     const char *name;
     int         tile;  /* rows of x that one pass over a panel serves */

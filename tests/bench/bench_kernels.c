@@ -115,6 +115,21 @@ static void bench_attention(const char *what, int images, int tokens, int heads,
     free(qkv.data), free(y.data), free(offsets);
 }
 
+static void bench_layernorm(const char *what, int rows, int cols)
+{
+    vr_mat  x = mat(rows, cols), y = mat(rows, cols);
+    float  *weight = numbers((size_t)cols, 1);
+    vr_norm norm = {weight, weight, 1e-6f};
+    double  seconds[REPEATS];
+    for (int r = 0; r < REPEATS; r++) {
+        double start = vr_now();
+        vr_layernorm(&be, y, x, &norm);
+        seconds[r] = vr_now() - start;
+    }
+    tell(what, seconds, REPEATS, 8.0 * rows * cols);
+    free(x.data), free(y.data), free(weight);
+}
+
 typedef struct {
     vr_weight qkv, proj, fc1, fc2;
 } block;
@@ -197,6 +212,7 @@ static void bench_verbs(void)
         bench_linear("  fc2, added", 197, C, 4 * C, VR_NO_ACT, VR_ADD);
         bench_linear("  head, 1 row", 1, 1000, C, VR_NO_ACT, VR_SET);
         bench_attention("  attention", 1, 197, C / 64, 64);
+        bench_layernorm("  layernorm", 197, C);
     }
     bench_attention("attention, 1024 tokens", 1, 1024, 12, 64);
 }

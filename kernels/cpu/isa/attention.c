@@ -101,13 +101,13 @@ static void attend(const vr_head *h, const layout *l, int row, int rows)
 void VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch)
 {
     int tiles = (h->queries + TILE - 1) / TILE;
-    int first = tiles * part / parts, end = tiles * (part + 1) / parts;
+    int first = vr_share(tiles, part, parts), end = vr_share(tiles, part + 1, parts);
     if (first == end) return;
     layout l = lay_out(scratch, h->keys, h->head_size);
     pack_keys(l.keys, h);
     pack_values(l.values, h);
     for (int t = first; t < end; t++) {
-        int row = h->queries * t / tiles;
-        attend(h, &l, row, h->queries * (t + 1) / tiles - row);
+        int row = vr_share(h->queries, t, tiles);
+        attend(h, &l, row, vr_share(h->queries, t + 1, tiles) - row);
     }
 }

@@ -108,7 +108,7 @@ void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
     const int          vecs = (cols + VEC - 1) / VEC, tiles = (rows + TILE - 1) / TILE;
     const float       *w = g->w + (size_t)panel * (size_t)g->depth * PANEL;
     for (int t = 0; t < tiles; t++) {
-        int          row = from + rows * t / tiles, count = from + rows * (t + 1) / tiles - row;
+        int          row = from + vr_share(rows, t, tiles), count = from + vr_share(rows, t + 1, tiles) - row;
         const float *x = g->x + (size_t)row * g->x_stride;
         VR_NAME(vr_tile)[vecs - 1][count - 1](sums, PANEL, x, g->x_stride, w, g->depth);
         for (int j = 0; j < cols; j += VEC) finish_column(g, sums + j, row, count, first + j, cols - j < VEC ? cols - j : VEC);
