@@ -63,23 +63,37 @@ int cmd_completion(const cli_options *o);
 int  cli_error(int code, const char *sentence);
 void cli_note(const cli_options *o, const char *format, ...) __attribute__((format(printf, 2, 3))); /* silent with -q */
 
+int  cli_failed(const vr_error *err); /* the same for an error at hand; quiet where it only says that stdout is closed */
+bool cli_colored(const cli_options *o, FILE *f); /* --color, NO_COLOR, TERM=dumb, and whether f is a terminal */
+
+enum { CLI_EXIT_SOME = 1, CLI_EXIT_CLOSED = 141 }; /* exit codes that no vr_status has: some inputs failed; stdout closed */
+
 /* The names in o->inputs with folders walked (recursively, sorted, only names with a picture's ending), @lists and
- * --files-from read.  *names [*count] is the caller's: free each and the list.  VR_E_USAGE, VR_E_IO, VR_E_MEMORY. */
+ * --files-from read.  *names [*count] is the caller's, also for cli_inputs_free; count is at least 1 after VR_OK.
+ * VR_E_USAGE, VR_E_IO, VR_E_MEMORY, and VR_E_IMAGE where folders and lists name no picture at all. */
 vr_status cli_expand_inputs(const cli_options *o, char ***names, size_t *count, vr_error *err);
+void      cli_inputs_free(char **names, size_t count);
 
 /* A stream for results: stdout, or a file that gets its name only in cli_output_close with keep, so that a half-written
  * one never carries it. */
 typedef struct {
     FILE *stream;
     char *path, *temporary; /* NULL for stdout */
+    int   reason;           /* errno of the first write that failed */
 } cli_output;
 vr_status cli_output_open(cli_output *out, const char *path, vr_error *err); /* NULL or "-": stdout */
+bool      cli_output_flush(cli_output *out);                                 /* false: no more can be written */
 vr_status cli_output_close(cli_output *out, bool keep, vr_error *err);       /* flushes; reports a full disk */
+int       cli_output_end(cli_output *out, bool keep, int code);              /* closes; `code`, or 5 or 141 with a sentence */
 
 /* Text for machines. */
 void cli_json_string(FILE *f, const char *text); /* with quotes; bytes that are no UTF-8 become U+FFFD */
 void cli_json_number(FILE *f, double x);         /* 9 significant digits, null where not finite, never a decimal comma */
 void cli_csv_field(FILE *f, const char *text);   /* quoted per RFC 4180 where needed */
+
+/* Text for people: control bytes and bytes that are no UTF-8 become \xNN; padded with spaces to `columns`, never cut. */
+void   cli_print_padded(FILE *f, const char *text, size_t columns);
+size_t cli_columns(const char *text); /* on a terminal, as cli_print_padded writes it; wide characters count two */
 
 /* Ctrl-C and SIGTERM set this; commands look at it between pictures, flush, and return 130 or 143. */
 extern volatile int cli_stop_signal;
@@ -90,13 +104,36 @@ typedef struct {
     const char        *what;
     size_t             total;
     double             started, drawn;
-    bool               bar;
+    bool               bar, silent;
 } cli_progress;
 void cli_progress_start(cli_progress *p, const cli_options *o, const char *what, size_t total);
 void cli_progress_show(cli_progress *p, size_t done); /* at most ten times a second */
 void cli_progress_end(cli_progress *p);
+void cli_progress_hide(void); /* before anything else is written to stderr */
 
 /* The options of vitrun_open that the flags say; *err is set where one of them makes no sense. */
 vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error *err);
+
+/* vitrun_open; where the flags name no model, with the demonstration model that comes with vitrun, said on stderr.
+ *   implicit   set to whether that was so; may be NULL */
+vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err);
+
+/* Numbers that vitrun_run gives for an image: classes, or the pooled features of a model without a classifier. */
+size_t cli_outputs(const vitrun *v);
+
+/* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
+vr_status cli_default_model(const char **path, vr_error *err);
+
+/* A list such as "1,2,4", "1-8", "2-8+2" or "1-64*2": values [*count] in low .. high, the caller's to free.  VR_E_USAGE. */
+vr_status cli_numbers(int **values, size_t *count, const char *text, const char *flag, int low, int high, vr_error *err);
+
+/* What machine this is. */
+typedef struct {
+    char     cpu[128]; /* "AMD EPYC 9B14" */
+    int      cores;    /* this process may use */
+    uint64_t memory, memory_free;
+} cli_machine;
+cli_machine cli_machine_read(void);
+uint64_t    cli_peak_bytes(void); /* the most memory that this process ever held */
 
 #endif

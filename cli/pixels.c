@@ -342,7 +342,7 @@ int cmd_pixels(const cli_options *o)
     vr_error   err = {0};
     vr_status  status = check_usage(&job, &err);
     if (status == VR_OK) status = cli_output_open(&lines, job.tensor_recipe ? NULL : o->output, &err);
-    if (status != VR_OK) return cli_error((int)status, err.text);
+    if (status != VR_OK) return cli_failed(&err);
     job.lines = lines.stream;
 
     status = every_input(&job, &err);
@@ -350,5 +350,5 @@ int cmd_pixels(const cli_options *o)
     vr_status closed = cli_output_close(&lines, status == VR_OK, &err);
     if (status == VR_OK) status = closed;
     release(&job);
-    return status == VR_OK ? exit_code(&job) : cli_error((int)status, err.text);
+    return status == VR_OK ? exit_code(&job) : cli_failed(&err);
 }

@@ -1,0 +1,107 @@
+/* open.c: from flags to an opened engine. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool number(const char *text, int low, int high, int *out)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false;
+    long n = strtol(text, &end, 10);
+    if (*end || n < low || n > high) return false;
+    *out = (int)n;
+    return true;
+}
+
+static vr_status threads(const cli_options *o, vitrun_options *out, vr_error *err)
+{
+    if (!o->threads || number(o->threads, 1, 1024, &out->threads)) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "value", "--threads is '%s'; it wants a whole number from 1 to 1024",
+                   vr_quotez(o->threads).text);
+}
+
+/* "224" or "224x336", height first. */
+static vr_status image_size(const cli_options *o, vitrun_options *out, vr_error *err)
+{
+    if (!o->img_size) return VR_OK;
+    char  text[24];
+    char *width = text;
+    if (strlen(o->img_size) < sizeof text) {
+        strcpy(text, o->img_size);
+        char *x = strchr(text, 'x');
+        if (x) *x = 0, width = x + 1;
+        if (number(text, 1, 16384, &out->image_height) && number(width, 1, 16384, &out->image_width)) return VR_OK;
+    }
+    return vr_fail(err, VR_E_USAGE, "value", "--img-size is '%s'; it wants N or HEIGHTxWIDTH, each from 1 to 16384",
+                   vr_quotez(o->img_size).text);
+}
+
+/* f16 is the wish for speed, and a processor without it answers with what it has; cli_open says so. */
+static vr_status element_type(const cli_options *o, vitrun_options *out, vr_error *err)
+{
+    if (!o->dtype) return VR_OK;
+    bool known = false;
+    for (const char *const *w = (const char *const[]){"auto", "f32", "f16", "bf16", NULL}; *w; w++)
+        if (strcmp(o->dtype, *w) == 0) known = true;
+    if (!known)
+        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 f16 bf16",
+                       vr_quotez(o->dtype).text);
+    bool on_gpu = out->device && strcmp(out->device, "cuda") == 0;
+    out->dtype = strcmp(o->dtype, "f16") == 0 && !on_gpu ? "auto" : o->dtype;
+    return VR_OK;
+}
+
+vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error *err)
+{
+    *out = vitrun_defaults();
+    out->model = o->model;
+    out->arch = o->arch;
+    out->random = o->random;
+    out->seed = o->seed;
+    if (o->device) out->device = o->device;
+    out->allow_nonfinite = o->allow_nonfinite;
+    out->max_header = (size_t)o->max_header;
+    out->strict = o->strict;
+    out->data_dir = o->data_dir;
+    out->max_image_bytes = (size_t)o->max_file_size;
+    out->max_image_pixels = o->max_pixels;
+    out->max_image_side = o->max_side;
+    out->formats = o->formats;
+    out->allow_truncated = o->allow_truncated;
+    if (o->exif_given) out->exif = o->exif;
+    if (threads(o, out, err) || image_size(o, out, err) || element_type(o, out, err)) return err->code;
+    return VR_OK;
+}
+
+size_t cli_outputs(const vitrun *v)
+{
+    const vitrun_about_t *about = vitrun_about(v);
+    if (about->classes) return (size_t)about->classes;
+    return (size_t)about->dim * (strcmp(about->pooling, "class token and mean") == 0 ? 2 : 1);
+}
+
+static void say_dtype(const cli_options *o, const vitrun *v)
+{
+    static bool said;
+    if (said || !o->dtype || strcmp(o->dtype, "auto") == 0 || strcmp(o->dtype, vitrun_about(v)->dtype) == 0) return;
+    cli_note(o, "this device does not compute in %s; using %s", o->dtype, vitrun_about(v)->dtype);
+    said = true;
+}
+
+vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err)
+{
+    bool none = !options->model && !options->random;
+    *v = NULL;
+    if (implicit) *implicit = none;
+    if (none && options->arch)
+        return vr_fail(err, VR_E_USAGE, "flags",
+                       "--arch %s says how the model is built, not where it is; add -m MODEL or --random",
+                       vr_quotez(options->arch).text);
+    if (none && cli_default_model(&options->model, err)) return err->code;
+    if (none) cli_note(o, "no model given; using the demonstration model, which knows ten classes (-m MODEL for another)");
+    vitrun_error e = {0};
+    if (vitrun_open(v, options, &e)) return vr_fail(err, (vr_status)e.code, "engine", "%s", e.text);
+    say_dtype(o, *v);
+    return VR_OK;
+}

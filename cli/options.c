@@ -1,0 +1,570 @@
+/* options.c: the table of commands, the table of flags, and the parser that both are for. */
+#include "options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int cmd_version(const cli_options *o);
+static int cmd_help(const cli_options *o);
+
+const cli_command cli_commands[] = {
+    {CLI_CLASSIFY,
+     "classify",
+     "IMG...",
+     "label pictures",
+     "IMG is a picture, a folder (searched with all its folders), @LIST (a file of names) or - (one picture from standard\n"
+     "input). A picture that cannot be read gives a row with its error and exit code 1 at the end.",
+     {"vitrun classify photo.jpg", "vitrun classify --json -k 1 pictures/ > labels.jsonl"},
+     cmd_classify,
+     0,
+     SIZE_MAX},
+    {CLI_BENCH,
+     "bench",
+     "",
+     "measure throughput and latency",
+     "Runs every combination of --batch, --threads and --dtype on synthetic pixels. Lists are 1,2,4; ranges are 1-8,\n"
+     "2-8+2 (steps of 2) and 1-64*2 (doubling).",
+     {"vitrun bench --arch deit_small_patch16_224 --random --batch 1,8", "vitrun bench -m model.safetensors -b 1-64*2 --json"},
+     cmd_bench,
+     0,
+     0},
+    {CLI_INFO,
+     "info",
+     "[MODEL]",
+     "say what a checkpoint is and whether it runs",
+     "MODEL is a .safetensors file, its index, or a folder that holds one; -m says the same. With -v lists its tensors.",
+     {"vitrun info model.safetensors", "vitrun info -v --json weights/dinov2_small_imagenette"},
+     cmd_info,
+     0,
+     1},
+    {CLI_FORWARD,
+     "forward",
+     "",
+     "run a model on raw tensors, for comparison with other frameworks",
+     "Reads `pixels` [B, 3, H, W] (F32, F16, BF16 or F64) and writes `logits` [B, classes]; with --blocks also the residual\n"
+     "stream `block_in_0` and `block_out_I` [tokens of all images, dim] with `offsets_I` [B + 1].",
+     {"vitrun forward -m MODEL --input pixels.safetensors --output logits.safetensors",
+      "vitrun forward --arch deit_tiny_patch16_224 --random --input in.safetensors --output out.safetensors --blocks"},
+     cmd_forward,
+     0,
+     0},
+    {CLI_PIXELS,
+     "pixels",
+     "IMG...",
+     "decoded and resized pixels, for comparison with other frameworks",
+     "Prints checksums of the pixels after each step of the preprocessing, or writes them as tensors.",
+     {"vitrun pixels --recipe all photo.jpg", "vitrun pixels --json pictures/"},
+     cmd_pixels,
+     0,
+     SIZE_MAX},
+    {CLI_DEVICES,
+     "devices",
+     "",
+     "what this machine offers",
+     "The processor, its instruction sets and the one that would be used, cores, memory, and GPUs.",
+     {"vitrun devices", "vitrun devices --json"},
+     cmd_devices,
+     0,
+     0},
+    {CLI_COMPLETION,
+     "completion",
+     "SHELL",
+     "print a shell's completion script",
+     "SHELL is bash.",
+     {"source <(vitrun completion bash)", "vitrun completion bash > ~/.local/share/bash-completion/completions/vitrun"},
+     cmd_completion,
+     1,
+     1},
+    {CLI_HELP,
+     "help",
+     "[COMMAND]",
+     "explain a command",
+     "The same text as vitrun COMMAND --help.",
+     {"vitrun help", "vitrun help classify"},
+     cmd_help,
+     0,
+     1},
+    {CLI_VERSION,
+     "version",
+     "",
+     "print the version",
+     "The same as vitrun --version.",
+     {"vitrun version", "vitrun --version"},
+     cmd_version,
+     0,
+     0},
+    {0},
+};
+
+#define AT(field) offsetof(cli_options, field)
+#define ENGINE    (CLI_CLASSIFY | CLI_FORWARD | CLI_INFO | CLI_BENCH)
+#define PICTURES  (CLI_CLASSIFY | CLI_PIXELS)
+#define RESULTS   (CLI_CLASSIFY | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
+#define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
+
+static const char dtype_words[] = "auto f32 f16 bf16";
+
+/* Flags of one command first, then those that many share; --help keeps this order.  A flag that means something else to
+ * another command has a row for each.
+ * A table is read by its columns, hence: */
+/* clang-format off */
+const cli_flag cli_flags[] = {
+    {"topk", 'k', "N", "show the N best classes (default 5; 1 for timm-csv)", CLI_CLASSIFY, CLI_INTEGER, AT(topk), 1, 1e6, 0, 0},
+    {"recipe", 0, "NAME", "preprocessing to use, or all", CLI_PIXELS, CLI_TEXT, AT(recipe), 0, 0, 0, 0},
+    {"input", 0, "FILE", "safetensors file with the tensor `pixels`", CLI_FORWARD, CLI_TEXT, AT(input), 0, 0, 0, 0},
+    {"blocks", 0, 0, "write the output of every block too", CLI_FORWARD, CLI_SWITCH, AT(blocks), 0, 0, 0, 0},
+    {"repetitions", 'r', "N", "measure at least N times (default 10)", CLI_BENCH, CLI_INTEGER, AT(repetitions), 1, 1e6, 0, 0},
+    {"min-seconds", 0, "S", "measure for at least S seconds (default 1)", CLI_BENCH, CLI_REAL, AT(min_seconds), 0, 86400, 0, 0},
+    {"digest", 0, 0, "print a hash of the logits' bits", CLI_BENCH, CLI_SWITCH, AT(digest), 0, 0, 0, 0},
+
+    {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
+    {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
+    {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
+    {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
+    {"device", 0, "DEVICE", "auto, cpu or cuda (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda", "VITRUN_DEVICE"},
+    {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
+    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
+    {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
+    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
+    {"data-dir", 0, "DIR", "where configs/ lies (default: beside the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
+    {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
+    {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
+    {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
+
+    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
+    {"exif", 0, "on|off", "turn pictures upright as EXIF says", PICTURES, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
+    {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", PICTURES, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
+    {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", PICTURES, CLI_TEXT, AT(formats), 0, 0, 0, 0},
+    {"max-file-size", 0, "BYTES", "largest picture file (default 64M)", PICTURES, CLI_SIZE, AT(max_file_size), 1, 1e12, 0, 0},
+    {"max-pixels", 0, "N", "most pixels of a picture (default 50000000)", PICTURES, CLI_SIZE, AT(max_pixels), 1, 1e12, 0, 0},
+    {"max-side", 0, "N", "longest side of a picture (default 16384)", PICTURES, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
+
+    {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
+    {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
+    {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
+    {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
+    {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},
+    {"color", 0, "WHEN", "auto, always or never (default auto)", CLI_CLASSIFY, CLI_CHOICE, AT(color), 0, 0, "auto always never", 0},
+    {"no-progress", 0, 0, "no progress on standard error", PICTURES, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
+    {"quiet", 'q', 0, "no notes on standard error", ALL, CLI_SWITCH, AT(quiet), 0, 0, 0, 0},
+    {"verbose", 'v', 0, "say more", ALL, CLI_SWITCH, AT(verbose), 0, 0, 0, 0},
+    {0},
+};
+/* clang-format on */
+
+const cli_command *cli_command_find(const char *name)
+{
+    for (const cli_command *c = cli_commands; c->name; c++)
+        if (strcmp(c->name, name) == 0) return c;
+    return NULL;
+}
+
+/* ---- values ---- */
+
+/* A complete decimal number, no sign, no space; *suffix takes what follows the digits. */
+static bool whole(const char *text, uint64_t *out, const char **suffix)
+{
+    if (text[0] < '0' || text[0] > '9') return false;
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    *out = n;
+    *suffix = end;
+    return errno == 0;
+}
+
+static bool size_value(const char *text, uint64_t *out)
+{
+    const char *suffix;
+    uint64_t    n;
+    if (!whole(text, &n, &suffix)) return false;
+    unsigned shift = 0;
+    switch (suffix[0]) {
+    case 0:
+        break;
+    case 'k':
+    case 'K':
+        shift = 10;
+        break;
+    case 'm':
+    case 'M':
+        shift = 20;
+        break;
+    case 'g':
+    case 'G':
+        shift = 30;
+        break;
+    default:
+        return false;
+    }
+    if (shift && suffix[1]) return false;
+    if (n > (UINT64_MAX >> shift)) return false;
+    *out = n << shift;
+    return true;
+}
+
+static bool in_words(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *w = words; *w;) {
+        size_t n = strcspn(w, " ");
+        if (n == length && memcmp(w, word, n) == 0) return true;
+        w += n + (w[n] == ' ');
+    }
+    return false;
+}
+
+/* Put `text` where flag f keeps its value.  `source` names it in messages: "--batch" or "VITRUN_BATCH". */
+static vr_status store(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err)
+{
+    void       *at = (char *)o + f->offset;
+    uint64_t    n = 0;
+    const char *suffix = "";
+    switch (f->kind) {
+    case CLI_SWITCH:
+        *(bool *)at = true;
+        return VR_OK;
+    case CLI_CONSTANT:
+        *(const char **)at = f->choices;
+        return VR_OK;
+    case CLI_TEXT:
+        if (!text[0]) return vr_fail(err, VR_E_USAGE, "value", "%s is empty; it wants %s", source, f->argument);
+        *(const char **)at = text;
+        return VR_OK;
+    case CLI_CHOICE:
+        if (!in_words(f->choices, text))
+            return vr_fail(err, VR_E_USAGE, "value", "%s is '%s'; it can be one of: %s", source, vr_quotez(text).text,
+                           f->choices);
+        *(const char **)at = text;
+        return VR_OK;
+    case CLI_ONOFF:
+        if (!in_words(f->choices, text))
+            return vr_fail(err, VR_E_USAGE, "value", "%s is '%s'; it can be on or off", source, vr_quotez(text).text);
+        *(bool *)at = strcmp(text, "on") == 0;
+        o->exif_given = true;
+        return VR_OK;
+    case CLI_INTEGER:
+        if (!whole(text, &n, &suffix) || *suffix || (double)n < f->low || (double)n > f->high) break;
+        *(int *)at = (int)n;
+        return VR_OK;
+    case CLI_NUMBER:
+        if (!whole(text, &n, &suffix) || *suffix)
+            return vr_fail(err, VR_E_USAGE, "value", "%s is '%s'; it wants a whole number below 2^64", source,
+                           vr_quotez(text).text);
+        *(uint64_t *)at = n;
+        return VR_OK;
+    case CLI_SIZE:
+        if (!size_value(text, &n) || (double)n < f->low || (double)n > f->high)
+            return vr_fail(err, VR_E_USAGE, "value",
+                           "%s is '%s'; it wants a whole number from %.0f to %.0f, such as 500, 64K, 16M or 1G", source,
+                           vr_quotez(text).text, f->low, f->high);
+        *(uint64_t *)at = n;
+        return VR_OK;
+    case CLI_REAL: {
+        char  *end;
+        double x = strtod(text, &end);
+        bool   plain = text[0] == '.' || (text[0] >= '0' && text[0] <= '9'); /* no sign, no "inf", no leading space */
+        if (!plain || *end || !isfinite(x) || x < f->low || x > f->high)
+            return vr_fail(err, VR_E_USAGE, "value", "%s is '%s'; it wants a number from %g to %g", source,
+                           vr_quotez(text).text, f->low, f->high);
+        *(double *)at = x;
+        return VR_OK;
+    }
+    }
+    return vr_fail(err, VR_E_USAGE, "value", "%s is '%s'; it wants a whole number from %.0f to %.0f", source,
+                   vr_quotez(text).text, f->low, f->high);
+}
+
+static bool takes_argument(const cli_flag *f) { return f->kind != CLI_SWITCH && f->kind != CLI_CONSTANT; }
+
+/* ---- flags ---- */
+
+/* The row for this command, else one of another command. */
+static const cli_flag *flag_by_name(const char *name, size_t length, unsigned command)
+{
+    const cli_flag *found = NULL;
+    for (const cli_flag *f = cli_flags; f->name; f++)
+        if (strlen(f->name) == length && memcmp(f->name, name, length) == 0 && (!found || (f->commands & command))) found = f;
+    return found;
+}
+
+static const cli_flag *flag_by_letter(char letter, unsigned command)
+{
+    for (const cli_flag *f = cli_flags; f->name; f++)
+        if (f->letter == letter) return flag_by_name(f->name, strlen(f->name), command);
+    return NULL;
+}
+
+/* Optimal string alignment: insertions, deletions, changes and swaps of neighbours cost one each. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b), d[3][48];
+    if (n >= 47 || m >= 47) return 99;
+    for (size_t j = 0; j <= m; j++) d[0][j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t *now = d[i % 3], *before = d[(i + 2) % 3], *earlier = d[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
+            if (before[j] + 1 < best) best = before[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && earlier[j - 2] + 1 < best) best = earlier[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return d[n % 3][m];
+}
+
+const char *cli_nearest(const char *word, const char *(*candidate)(size_t i, const void *context), const void *context)
+{
+    const char *nearest = NULL, *c;
+    size_t      best = strlen(word) < 4 ? 2 : strlen(word) < 8 ? 3 : 4; /* farther is no slip of the hand */
+    for (size_t i = 0; (c = candidate(i, context)); i++) {
+        size_t length = strlen(word);
+        size_t far = distance(word, c);
+        if (far > 2 && length >= 3 && strncmp(word, c, length) == 0) far = 1; /* the beginning of a longer name */
+        if (far < best && far < strlen(c)) best = far, nearest = c;
+    }
+    return nearest;
+}
+
+static const char *flag_candidate(size_t i, const void *context)
+{
+    const cli_command *c = context;
+    for (const cli_flag *f = cli_flags; f->name; f++)
+        if ((f->commands & c->bit) && i-- == 0) return f->name;
+    return i == 0 ? "help" : NULL;
+}
+
+static vr_status unknown_flag(const cli_command *c, const char *word, vr_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *near = word[1] == '-' ? cli_nearest(name, flag_candidate, c) : NULL;
+    if (near)
+        return vr_fail(err, VR_E_USAGE, "flag", "%s knows no flag %s; did you mean --%s?", c->name, vr_quotez(word).text, near);
+    return vr_fail(err, VR_E_USAGE, "flag", "%s knows no flag %s; see vitrun %s --help", c->name, vr_quotez(word).text,
+                   c->name);
+}
+
+static vr_status foreign_flag(const cli_command *c, const cli_flag *f, vr_error *err)
+{
+    char   names[160] = "";
+    size_t count = 0;
+    for (const cli_command *other = cli_commands; other->name; other++)
+        if (flag_by_name(f->name, strlen(f->name), other->bit)->commands & other->bit) {
+            size_t at = strlen(names);
+            snprintf(names + at, sizeof names - at, "%s%s", count++ ? ", " : "", other->name);
+        }
+    return vr_fail(err, VR_E_USAGE, "flag", "%s takes no --%s; it belongs to: %s", c->name, f->name, names);
+}
+
+/* The words of one command line while they are read. */
+typedef struct {
+    cli_options       *o;
+    const cli_command *command;
+    int                argc, at;
+    char             **argv;
+    bool               given[sizeof cli_flags / sizeof cli_flags[0]];
+} words;
+
+/* Store flag f, whose value is `attached` or, where that is NULL and one is needed, the next word. */
+static vr_status take(words *w, const cli_flag *f, const char *attached, vr_error *err)
+{
+    char source[40];
+    snprintf(source, sizeof source, "--%s", f->name);
+    if (!(f->commands & w->command->bit)) return foreign_flag(w->command, f, err);
+    if (!takes_argument(f) && attached)
+        return vr_fail(err, VR_E_USAGE, "value", "%s takes no value, but was given '%s'", source, vr_quotez(attached).text);
+    if (takes_argument(f) && !attached) {
+        const char *next = w->at + 1 < w->argc ? w->argv[w->at + 1] : NULL;
+        if (!next) return vr_fail(err, VR_E_USAGE, "value", "%s wants %s after it", source, f->argument);
+        if (strncmp(next, "--", 2) == 0) /* a forgotten value, far more often than a file that is named so */
+            return vr_fail(err, VR_E_USAGE, "value", "%s wants %s after it, not %s; if that is meant, write %s=%s", source,
+                           f->argument, vr_quotez(next).text, source, vr_quotez(next).text);
+        attached = next;
+        w->at++;
+    }
+    w->given[f - cli_flags] = true;
+    return store(w->o, f, source, attached, err);
+}
+
+/* One word that begins with a single dash: -q, -qv, -k5, -k 5. */
+static vr_status take_letters(words *w, const char *word, bool *help, vr_error *err)
+{
+    for (const char *p = word + 1; *p; p++) {
+        if (*p == 'h') return *help = true, VR_OK;
+        const cli_flag *f = flag_by_letter(*p, w->command->bit);
+        if (!f) return unknown_flag(w->command, word, err);
+        if (takes_argument(f)) return take(w, f, p[1] ? p + 1 : NULL, err);
+        if (take(w, f, NULL, err)) return err->code;
+    }
+    return VR_OK;
+}
+
+/* The environment speaks for the flags that were not given. */
+static vr_status take_environment(words *w, vr_error *err)
+{
+    for (const cli_flag *f = cli_flags; f->name; f++) {
+        const char *text = f->environment ? getenv(f->environment) : NULL;
+        bool        skip = w->given[f - cli_flags] || !(f->commands & w->command->bit) || !text || !text[0];
+        if (!skip && f->offset == AT(dtype) && w->o->dtype) skip = true; /* --fp16 */
+        if (!skip && f->offset == AT(model) && w->o->random) skip = true;
+        if (!skip && store(w->o, f, f->environment, text, err)) return err->code;
+    }
+    return VR_OK;
+}
+
+static vr_status check_together(const cli_options *o, const cli_command *c, vr_error *err)
+{
+    if (o->json && o->format && strncmp(o->format, "json", 4) != 0)
+        return vr_fail(err, VR_E_USAGE, "flags", "--json and --format %s contradict each other; give one", o->format);
+    if (o->random && o->model) return vr_fail(err, VR_E_USAGE, "flags", "--random and --model contradict each other; give one");
+    if (o->random && !o->arch)
+        return vr_fail(err, VR_E_USAGE, "flags", "--random wants --arch NAME: which architecture shall have random weights?");
+    if (o->input_count > c->most)
+        return vr_fail(err, VR_E_USAGE, "arguments", "%s takes no further argument: '%s'", c->name,
+                       vr_quotez(o->inputs[c->most]).text);
+    return VR_OK;
+}
+
+vr_status cli_options_parse(cli_options *o, const cli_command *c, int argc, char **argv, char **inputs, bool *help,
+                            vr_error *err)
+{
+    words w = {.o = o, .command = c, .argc = argc, .argv = argv};
+    *help = false;
+    *o = (cli_options){.command = c->name, .inputs = inputs, .repetitions = 10, .min_seconds = 1, .color = "auto"};
+    bool flags_end = false;
+    for (; w.at < argc && !*help; w.at++) {
+        char *word = argv[w.at];
+        if (flags_end || word[0] != '-' || word[1] == 0) {
+            inputs[o->input_count++] = word;
+        } else if (strcmp(word, "--") == 0) {
+            flags_end = true;
+        } else if (strcmp(word, "--help") == 0) {
+            *help = true;
+        } else if (word[1] == '-') {
+            size_t          length = strcspn(word + 2, "=");
+            const cli_flag *f = flag_by_name(word + 2, length, c->bit);
+            if (!f) return unknown_flag(c, word, err);
+            if (take(&w, f, word[2 + length] ? word + 2 + length + 1 : NULL, err)) return err->code;
+        } else if (take_letters(&w, word, help, err)) {
+            return err->code;
+        }
+    }
+    if (*help) return VR_OK;
+    if (take_environment(&w, err)) return err->code;
+    return check_together(o, c, err);
+}
+
+/* ---- help ---- */
+
+static void print_flags(FILE *f, const cli_command *c)
+{
+    fprintf(f, "Flags:\n");
+    for (const cli_flag *g = cli_flags; g->name; g++) {
+        if (!(g->commands & c->bit)) continue;
+        char left[48];
+        snprintf(left, sizeof left, "%c%c%s --%s%s%s", g->letter ? '-' : ' ', g->letter ? g->letter : ' ',
+                 g->letter ? "," : " ", g->name, g->argument ? " " : "", g->argument ? g->argument : "");
+        fprintf(f, "  %-26s %s", left, g->help);
+        if (g->environment) fprintf(f, " [%s]", g->environment);
+        fputc('\n', f);
+    }
+    fprintf(f, "  %-26s %s\n", "-h, --help", "this text");
+}
+
+static void print_usage(FILE *f, const cli_command *c)
+{
+    fprintf(f, "Usage: vitrun %s [flags]%s%s\n", c->name, c->arguments[0] ? " " : "", c->arguments);
+}
+
+static void print_examples(FILE *f, const cli_command *c)
+{
+    fprintf(f, "Examples:\n  %s\n  %s\n", c->examples[0], c->examples[1]);
+}
+
+static void print_commands(FILE *f)
+{
+    fprintf(f, "Commands:\n");
+    for (const cli_command *c = cli_commands; c->name; c++) fprintf(f, "  %-12s %s\n", c->name, c->summary);
+}
+
+void cli_help(FILE *f, const cli_command *c)
+{
+    if (c) {
+        fprintf(f, "vitrun %s: %s\n\n", c->name, c->summary);
+        print_usage(f, c);
+        fprintf(f, "\n%s\n\n", c->details);
+        print_flags(f, c);
+        fputc('\n', f);
+        print_examples(f, c);
+        return;
+    }
+    fprintf(f, "vitrun %s: Vision Transformer inference\n\nUsage: vitrun COMMAND [flags] [arguments]\n\n", VITRUN_VERSION);
+    print_commands(f);
+    fprintf(f, "\nvitrun COMMAND --help explains a command and its flags.\n\n");
+    print_examples(f, &cli_commands[0]);
+    fprintf(
+        f,
+        "\nExit codes: 0 fine, 1 some inputs failed, 2 used wrongly, 3 bad or missing model, 4 no readable picture,\n"
+        "5 input or output failed, 6 memory, 7 device, 8 a result is no number, 130 and 143 interrupted, 141 stdout closed.\n");
+}
+
+static const char *command_candidate(size_t i, const void *context)
+{
+    (void)context;
+    return cli_commands[i].name;
+}
+
+int cli_unknown_command(const char *word)
+{
+    char        sentence[320];
+    const char *near = cli_nearest(word, command_candidate, NULL);
+    if (near)
+        snprintf(sentence, sizeof sentence, "there is no command '%s'; did you mean '%s'?", vr_quotez(word).text, near);
+    else if (access(word, F_OK) == 0)
+        snprintf(sentence, sizeof sentence, "'%.100s' is no command; did you mean vitrun classify '%.100s'?",
+                 vr_quotez(word).text, vr_quotez(word).text);
+    else
+        snprintf(sentence, sizeof sentence, "there is no command '%s'; vitrun help lists them", vr_quotez(word).text);
+    return cli_error(VR_E_USAGE, sentence);
+}
+
+void cli_help_short(FILE *f, const cli_command *c)
+{
+    if (c) {
+        print_usage(f, c);
+        print_examples(f, c);
+        fprintf(f, "vitrun %s --help lists the flags.\n", c->name);
+    } else {
+        fprintf(f, "Usage: vitrun COMMAND [flags] [arguments]\n");
+        print_commands(f);
+        print_examples(f, &cli_commands[0]);
+    }
+}
+
+static int cmd_help(const cli_options *o)
+{
+    const cli_command *c = o->input_count ? cli_command_find(o->inputs[0]) : NULL;
+    if (o->input_count && !c) return cli_unknown_command(o->inputs[0]);
+    cli_output out = {.stream = stdout};
+    cli_help(out.stream, c);
+    return cli_output_end(&out, true, VR_OK);
+}
+
+static int cmd_version(const cli_options *o)
+{
+    cli_output out = {.stream = stdout};
+    fprintf(out.stream, "vitrun %s\n", VITRUN_VERSION);
+    if (o->verbose) fprintf(out.stream, "compiler %s\ndata     %s\ndevices  cpu\n", __VERSION__, VR_DATADIR);
+    return cli_output_end(&out, true, VR_OK);
+}

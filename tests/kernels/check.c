@@ -1,0 +1,151 @@
+/* check.c: see check.h. */
+#include "check.h"
+
+#include "../../kernels/cpu/cpu.h"
+#include "../reference/reference.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MARGIN = 32 };
+
+/* Some tests ask for memory that cannot be, and want NULL for it, not the address sanitizer's abort. */
+__attribute__((weak, visibility("default"))) const char *__asan_default_options(void);
+const char                                              *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+
+/* A NaN that no arithmetic makes: read by mistake, it spoils the result; overwritten, it is missed. */
+static const uint32_t canary = 0x7fc5a5a5u;
+
+static float next_number(unsigned *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(*state >> 8) / 8388608.0f - 1;
+}
+
+float *vr_numbers(size_t count, unsigned seed, float scale)
+{
+    float *p = vr_alloc(count, sizeof *p);
+    cr_assert_not_null(p);
+    for (size_t i = 0; i < count; i++) p[i] = scale * next_number(&seed);
+    return p;
+}
+
+static vr_guarded guarded(int rows, int cols, size_t after)
+{
+    size_t     stride = (size_t)cols + 5, cells = rows ? (size_t)(rows - 1) * stride + (size_t)cols : 0;
+    vr_guarded g = {.floats = MARGIN + cells + after};
+    g.memory = malloc(g.floats * sizeof(float));
+    cr_assert_not_null(g.memory);
+    for (size_t i = 0; i < g.floats; i++) memcpy(g.memory + i, &canary, sizeof canary);
+    g.m = (vr_mat){g.memory + MARGIN, rows, cols, stride};
+    return g;
+}
+
+static void fill(vr_mat m, unsigned seed, float scale)
+{
+    for (int r = 0; r < m.rows; r++)
+        for (int c = 0; c < m.cols; c++) m.data[(size_t)r * m.stride + (size_t)c] = scale * next_number(&seed);
+}
+
+vr_guarded vr_input(int rows, int cols, unsigned seed, float scale)
+{
+    vr_guarded g = guarded(rows, cols, 0);
+    fill(g.m, seed, scale);
+    return g;
+}
+
+vr_guarded vr_output(int rows, int cols, unsigned seed, float scale)
+{
+    vr_guarded g = guarded(rows, cols, MARGIN);
+    fill(g.m, seed, scale);
+    return g;
+}
+
+vr_guarded vr_copy_of(const vr_guarded *from)
+{
+    vr_guarded g = *from;
+    g.memory = malloc(g.floats * sizeof(float));
+    cr_assert_not_null(g.memory);
+    memcpy(g.memory, from->memory, g.floats * sizeof(float));
+    g.m.data = g.memory + MARGIN;
+    return g;
+}
+
+void vr_guarded_free(vr_guarded *g)
+{
+    free(g->memory);
+    *g = (vr_guarded){0};
+}
+
+void vr_check_canaries(const vr_guarded *g, const char *what)
+{
+    for (size_t i = 0; i < g->floats; i++) {
+        size_t cell = i - MARGIN; /* wraps in the front margin and is then beyond every row */
+        bool   inside = cell / g->m.stride < (size_t)g->m.rows && cell % g->m.stride < (size_t)g->m.cols;
+        if (!inside && memcmp(g->memory + i, &canary, sizeof canary) != 0)
+            cr_assert_fail("%s: wrote outside the view, at float %td of it", what, (ptrdiff_t)i - MARGIN);
+    }
+}
+
+void vr_check_close(vr_mat got, vr_mat want, const char *what)
+{
+    double error = 0, square = 0, worst = 0, largest = 0;
+    int    row = 0, col = 0;
+    for (int r = 0; r < want.rows; r++)
+        for (int c = 0; c < want.cols; c++) {
+            double w = (double)want.data[(size_t)r * want.stride + (size_t)c];
+            double d = fabs((double)got.data[(size_t)r * got.stride + (size_t)c] - w);
+            error += d * d, square += w * w;
+            if (fabs(w) > largest) largest = fabs(w);
+            if (!(d <= worst)) worst = d, row = r, col = c;
+        }
+    if (!(error <= 1e-12 * square) || !(worst <= 1.5e-6 * largest))
+        cr_assert_fail("%s: squared error %.2e of the values', largest error %.2e of the largest value, at row %d, column %d",
+                       what, error / square, worst / largest, row, col);
+}
+
+void vr_check_same(vr_mat got, vr_mat want, const char *what)
+{
+    for (int r = 0; r < want.rows; r++)
+        if (memcmp(got.data + (size_t)r * got.stride, want.data + (size_t)r * want.stride, (size_t)want.cols * sizeof(float)))
+            cr_assert_fail("%s: row %d has other bits", what, r);
+}
+
+const char *vr_case(const char *format, ...)
+{
+    static char text[256];
+    va_list     args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return text;
+}
+
+vr_backend vr_open_isa(const char *isa, int threads, int tokens, int head_size)
+{
+    vr_backend    be;
+    vr_error      err = {0};
+    const vr_ops *ops = strcmp(isa, "reference") == 0 ? &vr_reference : &vr_cpu;
+    if (ops == &vr_cpu) setenv("VITRUN_ISA", isa, 1);
+    cr_assert_eq(ops->open(&be, threads, &err), VR_OK, "%s", err.text);
+    cr_assert_eq(ops->reserve(&be, tokens, head_size, &err), VR_OK, "%s", err.text);
+    return be;
+}
+
+const char *const *vr_isas(void)
+{
+    static const char *const all[] = {"portable", "avx2", "avx512"};
+    static const char       *there[4];
+    if (there[0]) return there;
+    for (size_t i = 0, n = 0; i < sizeof all / sizeof *all; i++) {
+        if (vr_cpu_isa_supported(all[i]))
+            there[n++] = all[i];
+        else
+            fprintf(stderr, "NOT TESTED: this machine or build has no %s\n", all[i]);
+    }
+    return there;
+}

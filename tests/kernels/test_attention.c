@@ -1,0 +1,117 @@
+/* If these failed, tokens would look at the wrong tokens, at another picture's, or with wrong weights. */
+#include "check.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { IMAGES_MAX = 4 };
+
+typedef struct {
+    int   heads, size, images;
+    int   queries[IMAGES_MAX], keys[IMAGES_MAX];
+    float scale; /* of queries and keys: large ones make softmax pick a single key */
+} attention_case;
+
+static vr_rows rows_of(int *offsets, const int *counts, int images)
+{
+    offsets[0] = 0;
+    for (int b = 0; b < images; b++) offsets[b + 1] = offsets[b] + counts[b];
+    return (vr_rows){images, offsets};
+}
+
+static int longest(const attention_case *t)
+{
+    int most = 1;
+    for (int b = 0; b < t->images; b++) most = t->keys[b] > most ? t->keys[b] : most;
+    return most;
+}
+
+/* Keys and values lie side by side in one matrix, as after the layer that makes them. */
+static vr_guarded run(const char *isa, int threads, const attention_case *t, const vr_guarded *q, const vr_guarded *kv)
+{
+    int        q_offsets[IMAGES_MAX + 1], kv_offsets[IMAGES_MAX + 1], C = t->heads * t->size;
+    vr_rows    q_rows = rows_of(q_offsets, t->queries, t->images), kv_rows = rows_of(kv_offsets, t->keys, t->images);
+    vr_backend be = vr_open_isa(isa, threads, longest(t), t->size);
+    vr_guarded y = vr_output(q->m.rows, C, 3, 1);
+    vr_attention(&be, y.m, q->m, vr_mat_cols(kv->m, 0, C), vr_mat_cols(kv->m, C, C), &q_rows, &kv_rows, t->heads);
+    be.ops->close(&be);
+    return y;
+}
+
+static int total(const int *counts, int images)
+{
+    int sum = 0;
+    for (int b = 0; b < images; b++) sum += counts[b];
+    return sum;
+}
+
+static void check(const attention_case *t)
+{
+    int        C = t->heads * t->size;
+    vr_guarded q = vr_input(total(t->queries, t->images), C, 1, t->scale);
+    vr_guarded kv = vr_input(total(t->keys, t->images), 2 * C, 2, t->scale), want = run("reference", 1, t, &q, &kv);
+    for (const char *const *isa = vr_isas(); *isa; isa++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            vr_guarded  got = run(*isa, threads, t, &q, &kv);
+            const char *what = vr_case("%s, %d threads, %d heads of %d, %d images, the first of %d x %d, scale %g", *isa,
+                                       threads, t->heads, t->size, t->images, t->queries[0], t->keys[0], (double)t->scale);
+            vr_check_close(got.m, want.m, what);
+            vr_check_canaries(&got, what);
+            vr_guarded_free(&got);
+        }
+    vr_guarded_free(&want), vr_guarded_free(&q), vr_guarded_free(&kv);
+}
+
+Test(attention, every_head_size_and_length)
+{
+    const int sizes[] = {1, 7, 16, 32, 64, 80}, lengths[] = {1, 2, 13, 14, 15, 33, 197};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++)
+            check(&(attention_case){2, sizes[s], 1, {lengths[n]}, {lengths[n]}, 1});
+}
+
+Test(attention, ragged_images) { check(&(attention_case){3, 16, 4, {5, 0, 40, 1}, {5, 0, 40, 1}, 1}); }
+
+Test(attention, fewer_queries_than_keys) { check(&(attention_case){2, 64, 3, {1, 2, 1}, {197, 50, 1}, 1}); }
+
+Test(attention, more_queries_than_keys) { check(&(attention_case){2, 8, 2, {30, 3}, {2, 9}, 1}); }
+
+Test(attention, queries_without_keys_come_to_nothing) { check(&(attention_case){2, 8, 2, {3, 2}, {0, 4}, 1}); }
+
+Test(attention, nothing_at_all) { check(&(attention_case){2, 8, 2, {0, 0}, {0, 3}, 1}); }
+
+/* Scores about 8 to 30: as far as f32 scores carry, for e^s turns their absolute error into a relative one. */
+Test(attention, few_keys_win) { check(&(attention_case){2, 16, 1, {20}, {20}, 5}); }
+
+Test(attention, many_keys) { check(&(attention_case){1, 16, 1, {30}, {2050}, 1}); }
+
+Test(attention, scores_far_below_their_maximum_count_for_nothing)
+{
+    /* Scores 0, -200 and -200: e^-200 is no f32 number, and the weights must still come to 1, 0 and 0. */
+    float   q = 1, k[3] = {0, -200, -200}, v[3] = {3, 100, 1000}, y = 0;
+    int     q_offsets[2] = {0, 1}, kv_offsets[2] = {0, 3};
+    vr_rows q_rows = {1, q_offsets}, kv_rows = {1, kv_offsets};
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        vr_backend be = vr_open_isa(*isa, 1, 3, 1);
+        vr_attention(&be, (vr_mat){&y, 1, 1, 1}, (vr_mat){&q, 1, 1, 1}, (vr_mat){k, 3, 1, 1}, (vr_mat){v, 3, 1, 1}, &q_rows,
+                     &kv_rows, 1);
+        cr_assert_float_eq(y, 3, 1e-6, "%s", *isa);
+        be.ops->close(&be);
+    }
+}
+
+Test(attention, a_nan_is_not_hidden)
+{
+    for (const char *const *isa = vr_isas(); *isa; isa++)
+        for (int what = 0; what < 2; what++) {
+            attention_case t = {1, 8, 2, {20, 20}, {20, 20}, 1};
+            vr_guarded     q = vr_input(40, 8, 1, 1), kv = vr_input(40, 16, 2, 1);
+            if (what == 0) q.m.data[5 * q.m.stride + 2] = NAN;
+            if (what == 1) kv.m.data[19 * kv.m.stride + 2] = NAN;
+            vr_guarded y = run(*isa, 2, &t, &q, &kv);
+            for (int r = 0; r < 40; r++)
+                cr_assert_eq(isnan(y.m.data[(size_t)r * y.m.stride]) != 0, what == 0 ? r == 5 : r < 20, "%s: row %d", *isa, r);
+            vr_guarded_free(&q), vr_guarded_free(&kv), vr_guarded_free(&y);
+        }
+}

@@ -1,0 +1,136 @@
+/* If these failed, pictures would be cut into the wrong squares, tokens would be out of their places, or the answer
+ * would be read from the wrong row. */
+#include "check.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+enum { IMAGES_MAX = 4 };
+
+typedef struct {
+    int patch, prefix, cols, images;
+    int down[IMAGES_MAX], across[IMAGES_MAX]; /* the grids */
+} embed_case;
+
+typedef struct {
+    int        offsets[IMAGES_MAX + 1];
+    vr_picture pictures[IMAGES_MAX];
+    float     *owned[2 * IMAGES_MAX];
+} batch;
+
+static batch make_batch(const embed_case *t)
+{
+    batch b = {0};
+    for (int i = 0; i < t->images; i++) {
+        int    height = t->down[i] * t->patch, width = t->across[i] * t->patch, patches = t->down[i] * t->across[i];
+        float *pixels = vr_numbers((size_t)(3 * height * width), (unsigned)(20 + i), 1);
+        float *positions = vr_numbers((size_t)(patches * t->cols), (unsigned)(40 + i), 1);
+        b.owned[2 * i] = pixels, b.owned[2 * i + 1] = positions;
+        b.pictures[i] = (vr_picture){pixels, height, width, positions};
+        b.offsets[i + 1] = b.offsets[i] + t->prefix + patches;
+    }
+    return b;
+}
+
+static vr_guarded run(const char *isa, int threads, const embed_case *t, const batch *b)
+{
+    int        in = 3 * t->patch * t->patch;
+    vr_backend be = vr_open_isa(isa, threads, 1, 1);
+    vr_embed   w = {.patch = t->patch, .prefix = t->prefix};
+    float     *weight = vr_numbers((size_t)(t->cols * in), 5, 0.1f), *bias = vr_numbers((size_t)t->cols, 6, 1);
+    float     *prefix = vr_numbers((size_t)(t->cols * t->prefix), 7, 1);
+    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, NULL), VR_OK);
+    w.prefix_tokens = prefix;
+    vr_guarded x = vr_output(b->offsets[t->images], t->cols, 1, 1);
+    vr_guarded scratch = vr_output(x.m.rows - t->images * t->prefix, in + 1, 2, 1);
+    vr_patch_embed(&be, x.m, scratch.m, &(vr_rows){t->images, b->offsets}, b->pictures, &w);
+    vr_check_canaries(&scratch, "scratch");
+    be.ops->unpack(&be, &w.proj);
+    be.ops->close(&be);
+    free(weight), free(bias), free(prefix);
+    vr_guarded_free(&scratch);
+    return x;
+}
+
+static void check(const embed_case *t)
+{
+    batch      b = make_batch(t);
+    vr_guarded want = run("reference", 1, t, &b);
+    for (const char *const *isa = vr_isas(); *isa; isa++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            vr_guarded  got = run(*isa, threads, t, &b);
+            const char *what = vr_case("%s, %d threads, patch %d, %d in front, %d columns, %d images", *isa, threads, t->patch,
+                                       t->prefix, t->cols, t->images);
+            vr_check_close(got.m, want.m, what);
+            vr_check_canaries(&got, what);
+            vr_guarded_free(&got);
+        }
+    for (int i = 0; i < 2 * IMAGES_MAX; i++) free(b.owned[i]);
+    vr_guarded_free(&want);
+}
+
+Test(embed, patch_sides_and_prefixes)
+{
+    const int sides[] = {1, 2, 7, 14, 16};
+    for (size_t s = 0; s < sizeof sides / sizeof *sides; s++)
+        for (int prefix = 0; prefix <= 2; prefix++) check(&(embed_case){sides[s], prefix, 33, 1, {3}, {5}});
+}
+
+Test(embed, pictures_of_their_own_sizes) { check(&(embed_case){4, 1, 40, 4, {1, 3, 7, 2}, {1, 6, 4, 2}}); }
+
+Test(embed, the_shape_of_a_model) { check(&(embed_case){16, 1, 192, 1, {14}, {14}}); }
+
+/* ---- pool and gather ---- */
+
+static vr_guarded run_pool(const char *isa, const vr_guarded *x, const vr_rows *rows, vr_pooling how)
+{
+    vr_backend be = vr_open_isa(isa, 3, 1, 1);
+    vr_guarded y = vr_output(rows->images, (how.kind == VR_POOL_CLASS_MEAN ? 2 : 1) * x->m.cols, 2, 1);
+    vr_pool(&be, y.m, x->m, rows, how);
+    be.ops->close(&be);
+    return y;
+}
+
+static void check_pool(vr_pooling how, const int *offsets, int cols)
+{
+    vr_rows    rows = {3, offsets};
+    vr_guarded x = vr_input(offsets[3], cols, 1, 1), want = run_pool("reference", &x, &rows, how);
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        vr_guarded  got = run_pool(*isa, &x, &rows, how);
+        const char *what = vr_case("%s, pooling %d, %d columns", *isa, (int)how.kind, cols);
+        vr_check_close(got.m, want.m, what);
+        vr_check_canaries(&got, what);
+        vr_guarded_free(&got);
+    }
+    vr_guarded_free(&want), vr_guarded_free(&x);
+}
+
+Test(embed, pool)
+{
+    const int full[] = {0, 2, 199, 210}, with_empty[] = {0, 2, 2, 210}, cols[] = {1, 63, 64, 65, 200};
+    for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
+        check_pool((vr_pooling){VR_POOL_ROW, 1, 0}, full, cols[c]);
+        check_pool((vr_pooling){VR_POOL_MEAN, 0, 1}, full, cols[c]);
+        check_pool((vr_pooling){VR_POOL_MEAN, 0, 2}, full, cols[c]);
+        check_pool((vr_pooling){VR_POOL_CLASS_MEAN, 0, 1}, full, cols[c]);
+        check_pool((vr_pooling){VR_POOL_MEAN, 0, 0}, with_empty, cols[c]);
+    }
+}
+
+Test(embed, gather)
+{
+    enum { COUNT = 150 };
+    int        index[COUNT];
+    vr_guarded x = vr_input(40, 17, 1, 1);
+    for (int i = 0; i < COUNT; i++) index[i] = i * 7 % 40;
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        vr_backend be = vr_open_isa(*isa, 3, 1, 1);
+        vr_guarded y = vr_output(COUNT, 17, 2, 1);
+        vr_gather(&be, y.m, x.m, index);
+        for (int i = 0; i < COUNT; i++) vr_check_same(vr_mat_rows(y.m, i, 1), vr_mat_rows(x.m, index[i], 1), *isa);
+        vr_check_canaries(&y, *isa);
+        vr_guarded_free(&y);
+        be.ops->close(&be);
+    }
+    vr_guarded_free(&x);
+}
