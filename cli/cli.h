@@ -124,6 +124,9 @@ size_t cli_outputs(const vitrun *v);
 /* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
 vr_status cli_default_model(const char **path, vr_error *err);
 
+/* One whole number in low .. high; false, and *out untouched, where text is anything else. */
+bool cli_number(int *out, const char *text, int low, int high);
+
 /* A list such as "1,2,4", "1-8", "2-8+2" or "1-64*2": values [*count] in low .. high, the caller's to free.  VR_E_USAGE. */
 vr_status cli_numbers(int **values, size_t *count, const char *text, const char *flag, int low, int high, vr_error *err);
 
