@@ -21,7 +21,7 @@ HARDEN   += -D_FORTIFY_SOURCE=2
 endif
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(HARDEN) -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) \
              $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -DVR_DATADIR='"$(datadir)/vitrun"' -MMD -MP
-LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lwebpdemux -lcjson) -lgif -lm -lpthread
+LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lwebpdemux -lcjson) -lm -lpthread
 LDFLAGS   += -pie -Wl,-z,relro,-z,now
 ifdef SAN
 SANFLAGS  := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -1,6 +1,6 @@
 /* Pictures from bytes, with the pixels that Pillow's Image.open(f).convert("RGB") gives, bit for bit.
- * The content decides the format, never the name: JPEG (libjpeg-turbo), PNG (libpng), WebP (libwebp), GIF (giflib),
- * BMP, PNM, TGA, PSD (stb_image).  First frame of animations; alpha dropped, not blended; ICC and gamma ignored. */
+ * The content decides the format, never the name: JPEG (libjpeg-turbo), PNG (libpng), WebP (libwebp), BMP, TGA, PSD
+ * (stb_image), GIF and PNM (our own).  First frame of animations; alpha dropped, not blended; ICC and gamma ignored. */
 #ifndef VR_IMAGE_H
 #define VR_IMAGE_H
 

@@ -46,7 +46,8 @@ void vr_recipe_name(vr_recipe *r)
     if (r->resize == VR_RESIZE_NONE) snprintf(r->name, sizeof r->name, "asis");
     if (r->resize == VR_RESIZE_SHORTER) append_size(r->name, sizeof r->name, "-", r->resize_height, r->resize_height);
     if (r->resize == VR_RESIZE_SQUASH) append_size(r->name, sizeof r->name, "-squash", r->resize_height, r->resize_width);
-    if (r->crop_height) append_size(r->name, sizeof r->name, "-crop", r->crop_height, r->crop_width);
+    const bool whole = r->resize == VR_RESIZE_SQUASH && r->crop_height == r->resize_height && r->crop_width == r->resize_width;
+    if (r->crop_height && !whole) append_size(r->name, sizeof r->name, "-crop", r->crop_height, r->crop_width);
 }
 
 vr_status vr_recipe_sizes(const vr_recipe *r, int width, int height, int *resized_w, int *resized_h, int *out_w, int *out_h,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../../loaders/config.h"
-#include "../support/scratch.h"
+#include "scratch.h"
 
 /* Broken if it fails: a description in configs/models is not readable, or an alias does not find it. */
 Test(config, every_description_is_valid)
@@ -100,30 +100,30 @@ static const case_of_config cases[] = {
 Test(config, refusals_name_the_cause)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scratch   s = scratch_make();
         vr_config c = {0};
         vr_error  err = {0};
         bool      found = false;
-        scratch_write(&s, "config.json", cases[i].text);
-        cr_expect_eq(vr_config_read_folder(&c, &found, "configs", s.path, &err), cases[i].code, "%s: %s", cases[i].what,
-                     err.text);
+        scratch_begin();
+        scratch_text("config.json", cases[i].text);
+        cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), cases[i].code, "%s: %s",
+                     cases[i].what, err.text);
         if (cases[i].words)
             cr_expect(strstr(err.text, cases[i].words), "%s: \"%s\" is not in: %s", cases[i].what, cases[i].words, err.text);
         vr_config_free(&c);
-        scratch_remove(&s);
+        scratch_end();
     }
 }
 
 static vr_config read_both(const char *config, const char *preprocessor)
 {
-    scratch   s = scratch_make();
     vr_config c = {0};
     vr_error  err = {0};
     bool      found = false;
-    scratch_write(&s, "config.json", config);
-    if (preprocessor) scratch_write(&s, "preprocessor_config.json", preprocessor);
-    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", s.path, &err), VR_OK, "%s", err.text);
-    scratch_remove(&s);
+    scratch_begin();
+    scratch_text("config.json", config);
+    if (preprocessor) scratch_text("preprocessor_config.json", preprocessor);
+    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_OK, "%s", err.text);
+    scratch_end();
     return c;
 }
 

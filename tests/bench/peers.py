@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""vitrun beside ONNX Runtime, OpenVINO and torch: the same weights, the same pixels, the same threads, in turn.
+
+    python tests/bench/peers.py --step build/step [--models deit_small,deit_base] [--batches 1,8] [--threads 2] [--rounds 25]
+
+Outputs are compared before anything is timed.  Each round runs every engine once, in rotating order, with a pause in
+which the others' threads fall asleep; quoted are medians, and ratios pair by pair.  Needs torch, timm, onnxruntime,
+openvino and onnxscript.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+import timm
+import torch
+from safetensors.torch import save_file
+
+
+def make_model(name, folder):
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False).eval()
+    with torch.no_grad():
+        for n, p in model.named_parameters():          # random, but with norms and biases that matter
+            if p.ndim == 1:
+                p.add_(torch.randn_like(p) * 0.1)
+            elif n.startswith("head"):
+                p.copy_(torch.randn_like(p) * 0.05)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, os.path.join(folder, "model.safetensors"))
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump({"architecture": name, "num_classes": 1000}, f)
+    return model
+
+
+class Vitrun:
+    name = "vitrun f32"
+
+    def __init__(self, step, folder, threads, x):
+        self.pixels, self.logits = os.path.join(folder, "pixels.f32"), os.path.join(folder, "logits.f32")
+        x.tofile(self.pixels)
+        self.process = subprocess.Popen([step, folder, str(threads), str(len(x)), self.pixels, self.logits],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.isa = self.process.stdout.readline().strip()
+
+    def outputs(self):
+        return np.fromfile(self.logits, np.float32).reshape(-1, 1000)
+
+    def run(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Peer:
+    def __init__(self, name, call):
+        self.name, self.call = name, call
+
+    def outputs(self):
+        return self.call()
+
+    def run(self):
+        start = time.perf_counter()
+        self.call()
+        return time.perf_counter() - start
+
+    def close(self):
+        pass
+
+
+def onnxruntime_peer(model, x, threads, folder):
+    import onnxruntime as ort
+    path = os.path.join(folder, "model.onnx")
+    torch.onnx.export(model, (torch.from_numpy(x),), path, input_names=["x"], output_names=["y"], dynamo=True)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return Peer("ONNX Runtime f32", lambda: session.run(None, {"x": x})[0]), path
+
+
+def openvino_peer(path, x, threads):
+    import openvino as ov
+    core = ov.Core()
+    compiled = core.compile_model(core.read_model(path), "CPU", {
+        "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"})
+    request = compiled.create_infer_request()
+    return Peer("OpenVINO f32", lambda: request.infer({0: x})[compiled.output(0)])
+
+
+def torch_peer(model, x):
+    tensor = torch.from_numpy(x)
+
+    def call():
+        with torch.inference_mode():
+            return model(tensor).numpy()
+    return Peer("torch f32", call)
+
+
+def compare(name, batch, args):
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_model(name, folder)
+        x = np.random.default_rng(1).standard_normal((batch, 3, 224, 224), dtype=np.float32)
+        onnx_peer, path = onnxruntime_peer(model, x, args.threads, folder)
+        ours = Vitrun(args.step, folder, args.threads, x)
+        engines = [ours, onnx_peer, openvino_peer(path, x, args.threads), torch_peer(model, x)]
+        wanted = engines[-1].outputs()
+        for e in engines:
+            error = np.abs(e.outputs() - wanted).max() / np.abs(wanted).max()
+            assert error < 1e-4, f"{e.name}: outputs differ by {error}"
+        times = {e.name: [] for e in engines}
+        for r in range(args.rounds + 2):
+            for e in engines[r % len(engines):] + engines[:r % len(engines)]:
+                time.sleep(0.03)
+                t = e.run()
+                if r >= 2:
+                    times[e.name].append(t)
+        rows = []
+        for e in engines:
+            t = times[e.name]
+            ratio = statistics.median(b / a for a, b in zip(times[ours.name], t))
+            rows.append((e.name, statistics.median(t) * 1e3, min(t) * 1e3, np.percentile(t, 90) * 1e3, ratio))
+            e.close()
+        return ours.isa, rows
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--step", required=True)
+    ap.add_argument("--models", default="deit_small,deit_base")
+    ap.add_argument("--batches", default="1,8")
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--rounds", type=int, default=25)
+    args = ap.parse_args()
+    torch.set_num_threads(args.threads)
+    print("| model | batch | engine | median ms | min ms | p90 ms | time / vitrun |\n|---|---|---|---|---|---|---|")
+    for name in args.models.split(","):
+        for batch in map(int, args.batches.split(",")):
+            isa, rows = compare(name + "_patch16_224", batch, args)
+            for engine, median, low, p90, ratio in rows:
+                print(f"| {name} | {batch} | {engine} | {median:.1f} | {low:.1f} | {p90:.1f} | {ratio:.2f} |", flush=True)
+    print(f"\n{args.threads} threads, {args.rounds} rounds, vitrun on {isa}; load average {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
