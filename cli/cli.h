@@ -85,6 +85,7 @@ vr_status cli_output_open(cli_output *out, const char *path, vr_error *err); /* 
 bool      cli_output_flush(cli_output *out);                                 /* false: no more can be written */
 vr_status cli_output_close(cli_output *out, bool keep, vr_error *err);       /* flushes; reports a full disk */
 int       cli_output_end(cli_output *out, bool keep, int code);              /* closes; `code`, or 5 or 141 with a sentence */
+void      cli_output_abandon(void);                                          /* from a signal handler, before _exit */
 
 /* Text for machines. */
 void cli_json_string(FILE *f, const char *text); /* with quotes; bytes that are no UTF-8 become U+FFFD */

@@ -64,7 +64,7 @@ timeout --preserve-status -s TERM 2 "$VITRUN" bench $slow --min-seconds 60 --jso
 code=$?
 check 'SIGTERM: 143, whole JSON' all test "$code" -eq 143 -- json
 # shellcheck disable=SC2086
-"$VITRUN" bench $slow --batch 4096 >out 2>err </dev/null &
+"$VITRUN" bench $slow --batch 4096 -o measured >out 2>err </dev/null &
 pid=$! started=$SECONDS
 sleep 1
 kill -INT "$pid"
@@ -73,3 +73,4 @@ kill -INT "$pid"
 wait "$pid"
 code=$?
 check 'a second Ctrl-C: at once' all test "$code" -eq 130 -- test $((SECONDS - started)) -lt 10
+check 'a second Ctrl-C: no file is left' test -z "$(find . -name 'measured*')"
