@@ -119,9 +119,6 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
  *   implicit   set to whether that was so; may be NULL */
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err);
 
-/* Numbers that vitrun_run gives for an image: classes, or the pooled features of a model without a classifier. */
-size_t cli_outputs(const vitrun *v);
-
 /* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
 vr_status cli_default_model(const char **path, vr_error *err);
 

@@ -63,13 +63,6 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     return VR_OK;
 }
 
-size_t cli_outputs(const vitrun *v)
-{
-    const vitrun_about_t *about = vitrun_about(v);
-    if (about->classes) return (size_t)about->classes;
-    return (size_t)about->dim * (strcmp(about->pooling, "class token and mean") == 0 ? 2 : 1);
-}
-
 static void say_dtype(const cli_options *o, const vitrun *v)
 {
     static bool said;
