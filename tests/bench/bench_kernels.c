@@ -1,6 +1,7 @@
 /* bench_kernels.c: the verbs at the shapes of DeiT-S and DeiT-B, in GFLOP/s and as a share of a loop of nothing but
  * multiply-adds that runs beside them; then the verbs of a whole forward.  Not part of vr_tests:
- *   make build/libvitrun.a && gcc -O2 -D_GNU_SOURCE -o build/bench_kernels tests/bench/bench_kernels.c build/libvitrun.a -lm -lpthread
+ *   make build/libvitrun.a
+ *   gcc -O2 -D_GNU_SOURCE -o build/bench_kernels tests/bench/bench_kernels.c build/libvitrun.a -lm -lpthread
  *   build/bench_kernels [threads [S1] [S8] [B1] [B8]]      each verb, or whole forwards of DeiT-S or -B at batch 1 or 8
  *   VITRUN_ISA=avx2 build/bench_kernels */
 #include "../../kernels/cpu/cpu.h"
@@ -154,7 +155,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
     int rows = images * N, offsets[65];
     for (int b = 0; b <= images; b++) offsets[b] = b * N;
     vr_rows    seg = {images, offsets};
-    vr_mat     x = mat(rows, C), t = mat(rows, C), h = mat(rows, 4 * C), image = mat(images * 3 * 224, 224);
+    vr_mat     x = mat(rows, C), t = mat(rows, C), h = mat(rows, 4 * C);
     vr_mat     qkv = vr_mat_cols(h, 0, 3 * C), patches = {h.data, rows, 768, h.stride};
     vr_norm    norm = {numbers((size_t)C, 1), numbers((size_t)C, 1), 1e-6f};
     vr_weight  proj = weight(C, 768), head = weight(1000, C);

@@ -60,22 +60,20 @@ static void multiply(float *out, size_t out_stride, const float *left, size_t le
 }
 
 /* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing.
- * The exponent is one multiply-add in base 2; the product with the maximum is rounded once for the row, and so cancels
- * in the division. */
+ * The maximum is taken away first: near it, where the weights are large, that difference is exact. */
 static float soften(float *s, int keys, float scale)
 {
-    const int   last = (keys - 1) / VEC * VEC, left = keys - last;
-    const float base2 = scale * 1.44269504f;
-    vec         tail = vec_load(s + last);
-    vec         high = vec_first(tail, left, vec_all(s[0]));
+    const int last = (keys - 1) / VEC * VEC, left = keys - last;
+    const vec factor = vec_all(scale * 1.44269504f); /* to base 2 */
+    vec       tail = vec_load(s + last), high = vec_first(tail, left, vec_all(s[0])), sum = {0};
     for (int j = 0; j < last; j += VEC) high = vec_max(high, vec_load(s + j));
-    vec factor = vec_all(base2), offset = vec_all(-vec_largest(high) * base2), sum = {0};
+    const vec max = vec_all(vec_largest(high));
     for (int j = 0; j < last; j += VEC) {
-        vec e = vec_exp2(vec_fma(vec_load(s + j), factor, offset));
+        vec e = vec_exp2((vec_load(s + j) - max) * factor);
         vec_store(s + j, e);
         sum += e;
     }
-    tail = vec_exp2(vec_fma(tail, factor, offset));
+    tail = vec_exp2((tail - max) * factor);
     vec_store(s + last, tail);
     return 1 / vec_sum(sum + vec_first(tail, left, (vec){0}));
 }
