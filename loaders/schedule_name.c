@@ -93,7 +93,7 @@ static void add_mame_words(vr_schedule_title *t, const vr_schedule *s, const vr_
     for (int i = 0; i < s->count; i++) {
         const vr_step *m = &s->steps[i];
         if (m->method == VR_MARE) continue;
-        unsigned words = m->rule | m->refine << 1 | m->partition << 2 | m->feature << 4 | m->similarity << 6 | m->forced << 7;
+        unsigned words = m->rule | (unsigned)m->refine << 1 | m->partition << 2 | m->feature << 4 | m->similarity << 6 | m->forced << 7;
         c.at[c.count] = words + 1024 * m->share + (double)(m->seed % 1000003) * 4096;
         same &= c.at[c.count++] == c.at[0];
     }
