@@ -35,7 +35,7 @@ vr_status vr_schedule_begin(vr_schedule *s, const vr_merge_model *m, vr_error *e
     memset(s, 0, sizeof *s);
     s->depth = m->depth, s->tokens = m->tokens;
     if (m->depth < 1 || m->depth > VR_SCHEDULE_LAYERS)
-        return vr_fail(err, VR_E_USAGE, "schedule-depth", "%s has %d blocks; schedules are for 1 to %d.",
+        return vr_fail(err, VR_E_USAGE, "schedule-depth", "%s has %d blocks; schedules are for 1 to %d",
                        vr_quotez(m->name).text, m->depth, VR_SCHEDULE_LAYERS);
     s->steps = vr_alloc_zeroed(VR_SCHEDULE_STEPS, sizeof *s->steps);
     return s->steps ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "no memory for a merge schedule");

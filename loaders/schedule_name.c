@@ -93,7 +93,8 @@ static void add_mame_words(vr_schedule_title *t, const vr_schedule *s, const vr_
     for (int i = 0; i < s->count; i++) {
         const vr_step *m = &s->steps[i];
         if (m->method == VR_MARE) continue;
-        unsigned words = m->rule | (unsigned)m->refine << 1 | m->partition << 2 | m->feature << 4 | m->similarity << 6 | m->forced << 7;
+        unsigned words =
+            m->rule | (unsigned)m->refine << 1 | m->partition << 2 | m->feature << 4 | m->similarity << 6 | m->forced << 7;
         c.at[c.count] = words + 1024 * m->share + (double)(m->seed % 1000003) * 4096;
         same &= c.at[c.count++] == c.at[0];
     }
@@ -109,6 +110,14 @@ static void add_mame_words(vr_schedule_title *t, const vr_schedule *s, const vr_
     if (first->feature != VR_FEATURE_X) add(t, "_%s", first->feature == VR_FEATURE_K ? "k" : "k-mean");
     if (first->similarity == VR_SIMILARITY_DOT) add(t, "_dot");
     add(t, "%s", forced[first->forced]);
+}
+
+static void add_fused(vr_schedule_title *t, const vr_schedule *s)
+{
+    int fused = 0, all = 0;
+    for (int i = 0; i < s->count; i++) all += s->steps[i].method != VR_MARE, fused += s->steps[i].fuse;
+    if (fused == all) add(t, "_fused");
+    if (fused && fused < all) add_column(t, "fused", s, fuse_of);
 }
 
 static bool every_block(const vr_schedule *s, const vr_step *first)
@@ -136,7 +145,7 @@ static void add_reductions(vr_schedule_title *t, const vr_schedule *s, const vr_
         add(t, "evit");
         add_layers(t, s);
         add_column(t, "k", s, keep_of);
-        add_column(t, "fuse", s, fuse_of);
+        add_fused(t, s);
         break;
     default:
         add(t, "diffrate");
