@@ -10,11 +10,11 @@
 
 /* y = act(x W^T + bias) + add */
 typedef struct {
-    float       *y; /* [rows, cols] */
-    const float *x; /* [rows, depth] */
-    const float *w; /* panels of W^T [depth, cols] */
-    const float *bias;
-    const float *add; /* [rows, cols] or NULL; may be y */
+    float       *y;    /* [rows, cols] */
+    const float *x;    /* [rows, depth] */
+    const float *w;    /* panels of W^T [depth, cols] */
+    const float *bias; /* [cols] or NULL */
+    const float *add;  /* [rows, cols] or NULL; may be y */
     size_t       y_stride, x_stride, add_stride;
     int          cols, depth;
     vr_act       act;
@@ -30,6 +30,9 @@ typedef struct {
     int          queries, keys, head_size;
     float        scale; /* 1 / sqrt(head_size) */
 } vr_head;
+
+/* Part `part` of `parts` equal shares of `count` things starts here. */
+static inline int vr_share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
 
 typedef struct {
     const char *name;
