@@ -139,7 +139,7 @@ const cli_flag cli_flags[] = {
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
     {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
 
-    {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.merge), 0, 0, 0, 0},
+    {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.merge), 0, 0, "none mame tome evit diffrate", 0},
     {"merge-layers", 0, "LIST", "blocks that reduce, such as 0-7 or 3,6,9 (mame, tome, evit)", MERGES, CLI_TEXT, AT(merge.layers), 0, 0, 0, 0},
     {"tau", 0, "LIST", "mame: similarity above which tokens merge, one or one a block (default 0.8)", MERGES, CLI_TEXT, AT(merge.tau), 0, 0, 0, 0},
     {"r", 0, "LIST", "tome: tokens merged at a block, one or one a block (default 16, 8 or 7 by depth)", MERGES, CLI_TEXT, AT(merge.r), 0, 0, 0, 0},
