@@ -8,6 +8,7 @@
 
 #include "../engine/vitrun.h"
 #include "../kernels/base.h"
+#include "../loaders/schedule.h"
 
 /* The values of the flags; options.c holds the one table that fills them, prints --help and makes the completions.
  * Text values are NULL, numbers 0 and switches false where the flag was not given, unless said otherwise. */
@@ -25,6 +26,8 @@ typedef struct {
     const char *data_dir;        /* --data-dir */
     bool        strict;          /* --strict */
     bool        allow_nonfinite; /* --allow-nonfinite */
+
+    vr_merge_words merge; /* --merge, --tau and the like, as words; none given: all NULL */
 
     const char *output, *format; /* -o --output FILE|-, -f --format */
     bool        json;            /* --json */
