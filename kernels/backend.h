@@ -77,6 +77,103 @@ typedef struct {
     const float *prefix_tokens; /* [prefix, C], each with its position already added */
 } vr_embed;
 
+/* ---- token reduction ---- */
+
+/* The tokens of a batch as a reducer takes and gives them: rows prefix .. of each image are ordinary tokens. */
+typedef struct {
+    vr_mat x;       /* [T, C] */
+    float *size;    /* [T] patches that each token stands for, 1 for special tokens; NULL: nobody counts */
+    int   *offsets; /* [B+1] as in vr_rows; host memory */
+    int    images;
+    int    prefix; /* special tokens in front of every image: 0, 1 or 2 */
+} vr_tokens;
+
+static inline vr_rows vr_tokens_rows(const vr_tokens *t) { return (vr_rows){t->images, t->offsets}; }
+
+/* The largest batch that reducers will meet. */
+typedef struct {
+    int images;
+    int rows;    /* of all images together */
+    int longest; /* of one image */
+    int cols;    /* the larger of C and a feature's columns */
+} vr_limits;
+
+/* No merge of such a batch has more weights: M N <= n^2 / 4 in an image of n tokens. */
+static inline size_t vr_limits_weights(const vr_limits *most) { return (size_t)most->rows * (size_t)most->longest / 4 + 1; }
+
+/* What a reducer did, for fixed decisions a linear map: input token t of an image adds
+ *
+ *     weight(t, o) mass(t) / total(o)        of itself to output token o
+ *
+ * where weight is 1 in row(t), or, where a token is spread over several, the numbers of its column.  Laid out by
+ * vr_trace_lay_out() in trace.h; the verbs fill it.  Tokens are numbered within their image. */
+enum { VR_GONE = -1, VR_SPREAD = -2 };
+typedef struct {
+    int     images, prefix;
+    int    *in_offsets, *out_offsets; /* [B+1] */
+    int    *destinations;             /* [B] M: MaMe's destinations, output tokens prefix .. prefix+M-1; else 0 */
+    size_t *weights_at;               /* [B+1] image b's weights are [M, N] from weight[weights_at[b]] on */
+    int    *row;                      /* [T in] the output token it became or went into, VR_GONE or VR_SPREAD */
+    int    *column;                   /* [T in] MaMe's sources: their column of the weights, rising; else -1 */
+    float  *mass;                     /* [T in] */
+    float  *total;                    /* [T out] MaMe's R, ToMe's new size, 1 where nothing was merged */
+    float  *weight;                   /* MaMe's WF, rows of N, one image after the other */
+} vr_trace;
+
+typedef enum { VR_ALTERNATING, VR_SEQUENTIAL, VR_RANDOM } vr_partition;
+typedef enum { VR_ALG1, VR_SIMILARITY } vr_mame_rule; /* what becomes of a source that refining leaves nothing */
+typedef enum {
+    VR_UNFORCED,
+    VR_FORCE_MERGE,
+    VR_FORCE_DROP
+} vr_force; /* 2:1: unmatched sources go to the most similar, or vanish */
+typedef struct {
+    float        tau;
+    vr_mame_rule rule;
+    bool         refine;
+    vr_force     force;
+    bool         dot;      /* similarity is the plain product; false: the cosine, 0 for a token of zeros */
+    bool         by_batch; /* the paper's union: what one image keeps is kept in all */
+    bool         by_mass;  /* tokens count by their size (not the paper's); needs in->size */
+    vr_partition partition;
+    double       share; /* random: destinations among the ordinary tokens, 0 .. 1, rounded up */
+    uint64_t     seed;  /* random: with the layer, the same destinations for all images of a length */
+    int          layer;
+} vr_mame;
+
+/* M of n ordinary tokens; at least 1 of any. */
+static inline int vr_mame_destinations(const vr_mame *how, int n)
+{
+    if (how->partition != VR_RANDOM) return n - n / 2;
+    int m = (int)(how->share * n);
+    m += m < how->share * n;
+    return m < 1 ? (n > 0) : m < n ? m : n;
+}
+
+/* VR_RANDOM: the M ordinary tokens with the smallest keys are destinations.  Steele, Lea and Flood 2014, SplitMix64;
+ * one-to-one in `token`, so no two keys are equal. */
+static inline uint64_t vr_partition_key(uint64_t seed, int layer, int token)
+{
+    uint64_t z = seed + ((uint64_t)(uint32_t)layer << 32 | (uint32_t)token) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+typedef enum { VR_MARE_PAPER, VR_MARE_COPY } vr_mare; /* merged tokens are split among their parts, or copied to each */
+
+typedef struct {
+    double keep; /* share of the tokens beside the class token, 0 .. 1; a double, because the count is rounded up */
+    bool   fuse; /* what is dropped becomes one more token */
+} vr_evit;
+
+typedef struct {
+    int prune_kept, merge_kept; /* tokens left by pruning and then by merging, the class token among them; at least 1 */
+} vr_diffrate;
+
+/* DiffRate may shrink a size by a negative cosine; none falls below this, so that its logarithm stays finite. */
+#define VR_SIZE_LEAST 1e-6f
+
 typedef struct vr_backend vr_backend;
 
 typedef struct vr_ops {
@@ -93,8 +190,9 @@ typedef struct vr_ops {
                       const float *bias, /* host [out, in], [out] or NULL */
                       int out_features, int in_features, vr_error *err);
     void (*unpack)(vr_backend *be, vr_weight *w);
-    vr_status (*reserve)(vr_backend *be, int tokens_max, int head_size, vr_error *err); /* scratch for the longest image */
-    vr_status (*finish)(vr_backend *be, vr_error *err);                                 /* wait; report the first fault held */
+    vr_status (*reserve)(vr_backend *be, int tokens_max, int head_size, vr_error *err);   /* scratch for the longest image */
+    vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */
+    vr_status (*finish)(vr_backend *be, vr_error *err); /* wait; report the first fault held */
 
     /* Arithmetic. */
     void (*patch_embed)(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w);
@@ -104,6 +202,14 @@ typedef struct vr_ops {
                       int heads);
     void (*pool)(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how);
     void (*gather)(vr_backend *be, vr_mat y, vr_mat x, const int *index);
+
+    /* Reduction: the whole batch in one call. */
+    void (*mame)(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat feature, const vr_mame *how, vr_trace *trace);
+    void (*mare)(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_mare mode);
+    void (*tome)(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat metric, int r, vr_trace *trace);
+    void (*evit)(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_evit *how, vr_trace *trace);
+    void (*diffrate)(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_diffrate *how,
+                     vr_trace *trace);
 } vr_ops;
 
 struct vr_backend {
@@ -160,5 +266,70 @@ static inline void vr_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *ro
 
 /* y_i = x_index(i).   index [y.rows] in host memory. */
 static inline void vr_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index) { be->ops->gather(be, y, x, index); }
+
+/* The reducers.  Each reads `in` and writes `out`, which has room for as many rows, and sets out->x.rows, out->offsets,
+ * out->images and out->prefix; out->size too where in->size is given.  Special tokens lead, unchanged.
+ *   trace   filled; NULL: nobody asks
+ * Equal numbers are told apart by their place, the first goes first.  A comparison with a NaN is false. */
+
+/* MaMe: sources are spread over the destinations that they resemble; what resembles none is kept.
+ *   feature [T, any]   what is compared: in->x, the keys, or the keys' mean over heads
+ *   out     per image: special tokens, the M destinations, kept sources, each group in its old order
+ * Destinations are ordinary tokens 0, 2, 4, ..., or the first half, or a random share; the others are sources.
+ *   S_ij = <f_i, f_j> / (|f_i| |f_j|),  q_ij = max(0, S_ij - tau)                                 MaMe, eq. 2-3
+ *   e_ij = max(0, k_j q_ij - sum_i q_ij),  k_j = #{i : q_ij > 0};  differences up to 1e-6 k_j are 0     eq. 4-7
+ *   WF_ij = e_ij / sum_i e_ij; unrefined, q_ij / sum_i q_ij                                             eq. 8
+ *   R_i = 1 + sum_j WF_ij,  x'_i = (x_i + sum_j WF_ij x_j) / R_i                                        eq. 9
+ * A source is kept where k_j = 0, and under VR_ALG1 where all its e_ij are 0 (one match, or a tie); VR_SIMILARITY and
+ * the forced forms then take it unrefined.  size'_i = size_i + sum_j WF_ij size_j; by_mass, x' and R weigh by size. */
+static inline void vr_mame_merge(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat feature, const vr_mame *how,
+                                 vr_trace *trace)
+{
+    be->ops->mame(be, out, in, feature, how, trace);
+}
+
+/* MaRe, the way back: y is what became of the tokens since, x gets a row for each token of before.
+ *   x [T in, C] written;  y [T out, C]
+ * x_t = sum over o of weight(t, o) mass(t) / total(o) y_o, which is the transposed map          MaMe, eq. 11-13
+ * VR_MARE_COPY: x_t = sum over o of weight(t, o) y_o.  A token that is gone comes back as 0. */
+static inline void vr_mare_restore(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_mare mode)
+{
+    be->ops->mare(be, x, y, trace, mode);
+}
+
+/* ToMe: the r most similar pairs of an even and an odd token are merged into the odd one, by size.
+ *   metric [T, any]   what is compared by its cosine: the keys' mean over heads
+ *   r      cut to half of the ordinary tokens; 0 or less changes nothing
+ *   in     needs size.  Places count special tokens.  The class token stays; a second special token receives nothing
+ *   out    per image: even tokens that stay, then the odd ones.  The even ones are in their old order, but without a class
+ *          token from the most to the least similar.  Special tokens lead
+ * x'_v = (s_v x_v + sum_u s_u x_u) / s'_v,  s'_v = s_v + sum_u s_u          Bolya et al. 2023 */
+static inline void vr_tome_merge(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat metric, int r, vr_trace *trace)
+{
+    be->ops->tome(be, out, in, metric, r, trace);
+}
+
+/* EViT: of an image's N tokens keep the class token and the ceil(keep (N - 1)) with the highest scores.
+ *   scores [T]   the class row of this block's attention; the class token's own is not read
+ *   in     prefix 1
+ *   out    class token, kept ones from the highest score down, then, if asked, sum of score_t x_t over those dropped
+ * Where all are kept nothing changes.          Liang et al. 2022 */
+static inline void vr_evit_keep(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_evit *how,
+                                vr_trace *trace)
+{
+    be->ops->evit(be, out, in, scores, how, trace);
+}
+
+/* DiffRate: tokens are sorted by score, the class token first; those beyond prune_kept go, those beyond merge_kept are
+ * merged into the most similar one before them, never into the class token (with merge_kept 1 they go).
+ *   scores [T]   as for EViT
+ *   in     prefix 1, needs size
+ *   out    in sorted order; as it was where no token leaves
+ * x'_v = (x_v + sum_u x_u) / (1 + #u),  s'_v = s_v + sum_u s_u cos(x_u, x_v), at least VR_SIZE_LEAST   Chen et al. 2023 */
+static inline void vr_diffrate_merge(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores,
+                                     const vr_diffrate *how, vr_trace *trace)
+{
+    be->ops->diffrate(be, out, in, scores, how, trace);
+}
 
 #endif

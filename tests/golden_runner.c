@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "golden.h"
+
 #include "../engine/internal.h"
 #include "../kernels/cpu/cpu.h"
 #include "../loaders/json.h"
@@ -22,12 +24,11 @@
 enum { MAX_SIDE_BLOCKS = 256 };
 static const double TOLERANCE = 2e-5; /* logits and block outputs, f32 */
 
-typedef enum { PASSED, FAILED, SKIPPED } verdict;
 static int counts[3];
 
-static const char *const isas[] = {"portable", "avx2", "avx512"};
+const char *const vr_golden_backends[BACKENDS] = {"reference", "portable", "avx2", "avx512"};
 
-static verdict report(verdict v, const char *name, const char *words)
+verdict vr_golden_report(verdict v, const char *name, const char *words)
 {
     static const char *const marks[] = {"ok  ", "FAIL", "SKIP"};
     printf("%s %-32s %s\n", marks[v], name, words);
@@ -53,7 +54,7 @@ static void free_expectation(expectation *x)
     for (int i = 0; i < x->depth; i++) free(x->blocks[i]);
 }
 
-static double relative(const float *found, const float *wanted, size_t n)
+double vr_golden_relative(const float *found, const float *wanted, size_t n)
 {
     double worst = 0, largest = 0;
     for (size_t i = 0; i < n; i++) {
@@ -95,15 +96,15 @@ static vr_status compare(const vitrun_options *base, const vr_ops *ops, const ex
         else if (vitrun_run(v, logits[keep], pixels, NULL, x->images, &e))
             vr_fail(err, (vr_status)e.code, "", "%s", e.text);
         for (int b = 0; b < x->images && !err->code; b++)
-            worse(worst, relative(logits[keep] + (size_t)b * (size_t)outputs, x->logits + (size_t)b * (size_t)outputs,
-                                  (size_t)outputs));
+            worse(worst, vr_golden_relative(logits[keep] + (size_t)b * (size_t)outputs, x->logits + (size_t)b * (size_t)outputs,
+                                            (size_t)outputs));
         for (int i = -1; keep && i < x->depth && !err->code; i++) {
             const float *wanted = i < 0 ? x->block_in : x->blocks[i];
             if (!wanted) continue;
             if (vitrun_block_output(v, i, block, offsets, &e))
                 vr_fail(err, (vr_status)e.code, "", "%s", e.text);
             else
-                worse(worst, relative(block, wanted, (size_t)offsets[1] * (size_t)dim));
+                worse(worst, vr_golden_relative(block, wanted, (size_t)offsets[1] * (size_t)dim));
         }
         free(block);
         vitrun_close(v);
@@ -120,16 +121,16 @@ static verdict judge(const char *name, const vitrun_options *o, const expectatio
 {
     char words[600] = "";
     bool good = true;
-    for (int i = -1; i < (int)(sizeof isas / sizeof *isas); i++) {
-        const char *isa = i < 0 ? "reference" : isas[i];
+    for (int i = 0; i < BACKENDS; i++) {
+        const char *isa = vr_golden_backends[i];
         vr_error    err = {0};
         double      rel = 0;
         bool        bits = false;
         size_t      used = strlen(words);
-        if (i < 0 ? !with_reference : !vr_cpu_isa_supported(isa)) continue;
-        if (i >= 0) setenv("VITRUN_ISA", isa, 1);
-        if (compare(o, i < 0 ? &vr_reference : &vr_cpu, x, &rel, &bits, &err)) {
-            if (err.rule && strcmp(err.rule, "not-supported") == 0) return report(SKIPPED, name, err.text);
+        if (i == 0 ? !with_reference : !vr_cpu_isa_supported(isa)) continue;
+        if (i > 0) setenv("VITRUN_ISA", isa, 1);
+        if (compare(o, i == 0 ? &vr_reference : &vr_cpu, x, &rel, &bits, &err)) {
+            if (err.rule && strcmp(err.rule, "not-supported") == 0) return vr_golden_report(SKIPPED, name, err.text);
             good = false;
             snprintf(words + used, sizeof words - used, "%s: %s ", isa, err.text);
             continue;
@@ -138,7 +139,7 @@ static verdict judge(const char *name, const vitrun_options *o, const expectatio
         snprintf(words + used, sizeof words - used, "%s %.1e%s ", isa, rel, bits ? "" : " (other bits without blocks)");
     }
     unsetenv("VITRUN_ISA");
-    return report(good ? PASSED : FAILED, name, words);
+    return vr_golden_report(good ? PASSED : FAILED, name, words);
 }
 
 /* models/NAME with a checkpoint. */
@@ -185,11 +186,11 @@ static verdict run_checkpoint(const char *name, const char *folder)
     snprintf(path, sizeof path, "%s/io.safetensors", folder);
     verdict v = FAILED;
     if (read_io(&x, path, &err))
-        report(v, name, err.text);
+        vr_golden_report(v, name, err.text);
     else if (x.images == 0) { /* pixels of another rank: a video; opening says what is not supported */
         vitrun *model;
         vr_open_on(&model, &o, &vr_cpu, &err);
-        v = report(err.rule && strcmp(err.rule, "not-supported") == 0 ? SKIPPED : FAILED, name, err.text);
+        v = vr_golden_report(err.rule && strcmp(err.rule, "not-supported") == 0 ? SKIPPED : FAILED, name, err.text);
     } else
         v = judge(name, &o, &x, true);
     free_expectation(&x);
@@ -221,7 +222,7 @@ static verdict run_random(const char *name, const char *path)
     const char    *arch = NULL;
     expectation    x = {.images = 2, .height = 224, .width = 224};
     vitrun_options o = vitrun_defaults();
-    if (vr_json_read(&doc, path, 4 << 20, &err)) return report(FAILED, name, err.text);
+    if (vr_json_read(&doc, path, 4 << 20, &err)) return vr_golden_report(FAILED, name, err.text);
     const vr_json *logits = vr_json_get(doc, "logits");
     vr_json_string(vr_json_get(doc, "architecture"), &arch);
     size_t cells = 3 * 224 * 224;
@@ -281,7 +282,7 @@ static void run_model(const char *name, const char *path)
 static void skip_reduction(const char *name, const char *path)
 {
     (void)path;
-    report(SKIPPED, name, "token reduction is not supported yet");
+    vr_golden_report(SKIPPED, name, "token reduction is not supported yet");
 }
 
 int main(int argc, char **argv)
@@ -291,7 +292,7 @@ int main(int argc, char **argv)
         return 2;
     }
     each_entry(argv[1], "models", run_model);
-    each_entry(argv[1], "reducers", skip_reduction);
+    each_entry(argv[1], "reducers", vr_golden_reducer);
     each_entry(argv[1], "reduced", skip_reduction);
     printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] || counts[PASSED] == 0;

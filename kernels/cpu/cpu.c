@@ -93,6 +93,7 @@ static void cpu_close(vr_backend *be)
     if (!impl) return;
     vr_threads_close(impl->crew);
     free(impl->scratch);
+    vr_reduction_release(&impl->reduction);
     free(impl);
     be->impl = NULL;
 }
@@ -187,6 +188,12 @@ static vr_status cpu_reserve(vr_backend *be, int tokens_max, int head_size, vr_e
     return VR_OK;
 }
 
+static vr_status cpu_reserve_reduction(vr_backend *be, const vr_limits *most, vr_error *err)
+{
+    vr_cpu_impl *impl = impl_of(be);
+    return vr_reduction_reserve(&impl->reduction, most, vr_threads_count(impl->crew), impl->isa->panel, err);
+}
+
 static vr_status cpu_finish(vr_backend *be, vr_error *err)
 {
     vr_error fault = be->fault;
@@ -205,6 +212,7 @@ const vr_ops vr_cpu = {
     .pack = cpu_pack,
     .unpack = cpu_unpack,
     .reserve = cpu_reserve,
+    .reserve_reduction = cpu_reserve_reduction,
     .finish = cpu_finish,
     .patch_embed = vr_cpu_patch_embed,
     .layernorm = vr_cpu_layernorm,
@@ -212,4 +220,9 @@ const vr_ops vr_cpu = {
     .attention = vr_cpu_attention,
     .pool = vr_cpu_pool,
     .gather = vr_cpu_gather,
+    .mame = vr_cpu_mame,
+    .mare = vr_cpu_mare,
+    .tome = vr_cpu_tome,
+    .evit = vr_cpu_evit,
+    .diffrate = vr_cpu_diffrate,
 };

@@ -1,15 +1,17 @@
-/* What the two halves of the CPU back end share: cpu.c, its life and memory, and verbs.c, its arithmetic. */
+/* What the parts of the CPU back end share: cpu.c, its life and memory, verbs.c and a file for each reducer. */
 #ifndef VR_CPU_IMPL_H
 #define VR_CPU_IMPL_H
 
 #include "../threads.h"
 #include "isa.h"
+#include "reduce.h"
 
 typedef struct {
     const vr_isa *isa;
     vr_threads   *crew;
     float        *scratch;        /* [threads, scratch_stride], for attention */
     size_t        scratch_stride; /* floats of one thread; 0 before reserve() */
+    vr_reduction  reduction;      /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w);
@@ -19,5 +21,12 @@ void vr_cpu_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, co
                       int heads);
 void vr_cpu_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how);
 void vr_cpu_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index);
+
+void vr_cpu_mame(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat feature, const vr_mame *how, vr_trace *trace);
+void vr_cpu_mare(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_mare mode);
+void vr_cpu_tome(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat metric, int r, vr_trace *trace);
+void vr_cpu_evit(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_evit *how, vr_trace *trace);
+void vr_cpu_diffrate(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_diffrate *how,
+                     vr_trace *trace);
 
 #endif

@@ -1,5 +1,6 @@
 /* reference.c: what every verb means.  Storage is f32, as the views say; every sum is in double. */
 #include "reference.h"
+#include "reducers.h"
 
 #include <assert.h>
 #include <math.h>
@@ -218,6 +219,12 @@ static vr_status reference_reserve(vr_backend *be, int tokens_max, int head_size
     return impl->scores ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "There is no memory for attention over %d tokens.", tokens_max);
 }
 
+static vr_status reference_reserve_reduction(vr_backend *be, const vr_limits *most, vr_error *err)
+{
+    (void)be, (void)most, (void)err;
+    return VR_OK;
+}
+
 static vr_status reference_finish(vr_backend *be, vr_error *err)
 {
     (void)be, (void)err;
@@ -235,6 +242,7 @@ const vr_ops vr_reference = {
     .pack = reference_pack,
     .unpack = reference_unpack,
     .reserve = reference_reserve,
+    .reserve_reduction = reference_reserve_reduction,
     .finish = reference_finish,
     .patch_embed = reference_patch_embed,
     .layernorm = reference_layernorm,
@@ -242,4 +250,9 @@ const vr_ops vr_reference = {
     .attention = reference_attention,
     .pool = reference_pool,
     .gather = reference_gather,
+    .mame = vr_reference_mame,
+    .mare = vr_reference_mare,
+    .tome = vr_reference_tome,
+    .evit = vr_reference_evit,
+    .diffrate = vr_reference_diffrate,
 };
