@@ -15,6 +15,7 @@ typedef struct {
     size_t                count;
     double                mean, sd, rate, rate_sd, p50, p90, p99, least;
     double                peak_bytes;
+    double                gmacs, merge_gmacs, tokens_left; /* of an image, on average */
     uint64_t              digest;
 } result;
 
@@ -136,6 +137,20 @@ static bool add_sample(result *r, size_t *room, double ms)
     return true;
 }
 
+/* What an image of the batch cost on average, and the tokens that were left behind the last block. */
+static void add_costs(result *r, const vitrun *v)
+{
+    int tokens[256]; /* no model is deeper */
+    r->gmacs = r->merge_gmacs = r->tokens_left = 0;
+    for (int i = 0; i < r->batch; i++) {
+        double gmacs, merge;
+        if (vitrun_cost(v, i, tokens, &gmacs, &merge, NULL)) return;
+        r->gmacs += gmacs / r->batch;
+        r->merge_gmacs += merge / r->batch;
+        r->tokens_left += (double)tokens[r->about->depth - 1] / r->batch;
+    }
+}
+
 /* One run to warm up, then at least as many and as long as was asked for. */
 static vr_status measure(result *r, vitrun *v, const cli_options *o, vr_error *err)
 {
@@ -148,6 +163,7 @@ static vr_status measure(result *r, vitrun *v, const cli_options *o, vr_error *e
         if (run_once(v, &w, r->batch, &ms, err)) break;
         if (!add_sample(r, &room, ms)) vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu samples", r->count + 1);
     }
+    if (!err->code) add_costs(r, v);
     if (!err->code) r->digest = fnv1a(w.logits, (size_t)r->batch * (size_t)vitrun_about(v)->outputs * sizeof *w.logits);
     r->peak_bytes = (double)cli_peak_bytes();
     free(w.pixels);
@@ -164,15 +180,17 @@ static void print_md(const bench *b, const result *r)
     const char *digest = b->o->digest ? " digest |" : "";
     if (b->printed == 0)
         fprintf(f,
-                "| model | image | batch | threads | dtype | img/s | ms per batch | p50 | p90 | p99 | min | tokens | GMACs | "
+                "| model | image | batch | threads | dtype | merge | img/s | ms per batch | p50 | p90 | p99 | min | tokens | "
+                "GMACs | merging | "
                 "load s "
-                "| peak MB |%s\n|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|%s\n",
+                "| peak MB |%s\n|---|---|--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|%s\n",
                 digest, b->o->digest ? "---|" : "");
     fprintf(f,
-            "| %s | %dx%d | %d | %d | %s | %.2f ± %.2f | %.2f ± %.2f | %.2f | %.2f | %.2f | %.2f | %d | %.3f | %.3f | %.0f |",
+            "| %s | %dx%d | %d | %d | %s | %s | %.2f ± %.2f | %.2f ± %.2f | %.2f | %.2f | %.2f | %.2f | %d | %.3f | %.3f | "
+            "%.3f | %.0f |",
             r->about->name, r->about->image_height, r->about->image_width, r->batch, r->about->threads, r->about->dtype,
-            r->rate, r->rate_sd, r->mean, r->sd, r->p50, r->p90, r->p99, r->least, r->about->tokens, r->about->gmacs,
-            r->about->load_seconds, r->peak_bytes * 1e-6);
+            r->about->merge, r->rate, r->rate_sd, r->mean, r->sd, r->p50, r->p90, r->p99, r->least, r->about->tokens, r->gmacs,
+            r->merge_gmacs, r->about->load_seconds, r->peak_bytes * 1e-6);
     if (b->o->digest) fprintf(f, " %016llx |", (unsigned long long)r->digest);
     fputc('\n', f);
 }
@@ -182,17 +200,19 @@ static void print_csv(const bench *b, const result *r)
     FILE *f = b->out.stream;
     if (b->printed == 0)
         fputs("model,image_height,image_width,batch,threads,device,dtype,isa,repetitions,img_per_s,img_per_s_sd,ms_mean,ms_sd,"
-              "ms_p50,ms_p90,ms_p99,ms_min,tokens,gmacs,parameters,load_s,peak_bytes,digest\n",
+              "ms_p50,ms_p90,ms_p99,ms_min,tokens,gmacs,parameters,load_s,peak_bytes,digest,merge,merge_gmacs,tokens_left\n",
               f);
     cli_csv_field(f, r->about->name);
     fprintf(f, ",%d,%d,%d,%d,%s,%s,%s,%zu", r->about->image_height, r->about->image_width, r->batch, r->about->threads,
             r->about->device, r->about->dtype, r->about->isa, r->count);
     const double x[] = {r->rate, r->rate_sd, r->mean, r->sd, r->p50, r->p90, r->p99, r->least};
     for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) fprintf(f, ",%.9g", x[i]);
-    fprintf(f, ",%d,%.9g,%llu,%.9g,%.0f,", r->about->tokens, r->about->gmacs, (unsigned long long)r->about->parameters,
+    fprintf(f, ",%d,%.9g,%llu,%.9g,%.0f,", r->about->tokens, r->gmacs, (unsigned long long)r->about->parameters,
             r->about->load_seconds, r->peak_bytes);
     if (b->o->digest) fprintf(f, "%016llx", (unsigned long long)r->digest);
-    fputc('\n', f);
+    fputc(',', f);
+    cli_csv_field(f, r->about->merge);
+    fprintf(f, ",%.9g,%.9g\n", r->merge_gmacs, r->tokens_left);
 }
 
 static void json_pair(FILE *f, const char *key, double x)
@@ -208,6 +228,8 @@ static void print_json(const bench *b, const result *r)
     const vitrun_about_t *a = r->about;
     fprintf(f, "%s{\"model\":", b->printed ? ",\n" : "[\n");
     cli_json_string(f, a->name);
+    fputs(",\"merge\":", f);
+    cli_json_string(f, a->merge);
     fprintf(f, ",\"version\":\"%s\",\"input\":\"synthetic\",\"device\":\"%s\",\"dtype\":\"%s\",\"isa\":\"%s\"", VITRUN_VERSION,
             a->device, a->dtype, a->isa);
     const struct {
@@ -231,7 +253,10 @@ static void print_json(const bench *b, const result *r)
                  {"infer_step_time", r->mean},
                  {"infer_batch_size", r->batch},
                  {"infer_img_size", a->image_height},
-                 {"infer_gmacs", a->gmacs},
+                 {"gmacs", r->gmacs},
+                 {"merge_gmacs", r->merge_gmacs},
+                 {"tokens_left", r->tokens_left},
+                 {"infer_gmacs", r->gmacs},
                  {"param_count", (double)a->parameters * 1e-6}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) json_pair(f, pairs[i].key, pairs[i].value);
     fprintf(f, ",\"parameters\":%llu,\"peak_bytes\":%.0f", (unsigned long long)a->parameters, r->peak_bytes);

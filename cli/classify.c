@@ -108,8 +108,14 @@ static void json_each(run *r, const vitrun_result *result, const vitrun_class *b
     fprintf(r->f, ",\"width\":%d,\"height\":%d,\"topk\":[", result->width, result->height);
     json_classes(r, best, count);
     fputs("],\"tokens\":[", r->f);
-    if (!result->code) fprintf(r->f, "%d", result->tokens);
-    fputs("],\"ms\":{", r->f);
+    for (int l = 0; !result->code && l < vitrun_about(r->v)->depth; l++) fprintf(r->f, "%s%d", l ? "," : "", result->tokens[l]);
+    fputs("],\"gmacs\":", r->f);
+    cli_json_number(r->f, result->code ? NAN : result->gmacs);
+    fputs(",\"merge_gmacs\":", r->f);
+    cli_json_number(r->f, result->code ? NAN : result->merge_gmacs);
+    fputs(",\"merge\":", r->f);
+    cli_json_string(r->f, vitrun_about(r->v)->merge);
+    fputs(",\"ms\":{", r->f);
     json_ms(r, result);
     fputs("},\"error\":", r->f);
     if (result->code)

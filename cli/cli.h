@@ -8,7 +8,6 @@
 
 #include "../engine/vitrun.h"
 #include "../kernels/base.h"
-#include "../loaders/schedule.h"
 
 /* The values of the flags; options.c holds the one table that fills them, prints --help and makes the completions.
  * Text values are NULL, numbers 0 and switches false where the flag was not given, unless said otherwise. */
@@ -27,7 +26,7 @@ typedef struct {
     bool        strict;          /* --strict */
     bool        allow_nonfinite; /* --allow-nonfinite */
 
-    vr_merge_words merge; /* --merge, --tau and the like, as words; none given: all NULL */
+    vitrun_merge merge; /* --merge, --tau and the like, as words; none given: all NULL */
 
     const char *output, *format; /* -o --output FILE|-, -f --format */
     bool        json;            /* --json */

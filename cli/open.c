@@ -52,6 +52,7 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     out->allow_nonfinite = o->allow_nonfinite;
     out->max_header = (size_t)o->max_header;
     out->strict = o->strict;
+    out->merge = &o->merge;
     out->data_dir = o->data_dir;
     out->max_image_bytes = (size_t)o->max_file_size;
     out->max_image_pixels = o->max_pixels;

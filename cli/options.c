@@ -1,5 +1,6 @@
 /* options.c: the table of commands, the table of flags, and the parser that both are for. */
 #include "options.h"
+#include "../engine/internal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -139,7 +140,7 @@ const cli_flag cli_flags[] = {
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
     {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
 
-    {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.merge), 0, 0, "none mame tome evit diffrate", 0},
+    {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.method), 0, 0, "none mame tome evit diffrate", 0},
     {"merge-layers", 0, "LIST", "blocks that reduce, such as 0-7 or 3,6,9 (mame, tome, evit)", MERGES, CLI_TEXT, AT(merge.layers), 0, 0, 0, 0},
     {"tau", 0, "LIST", "mame: similarity above which tokens merge, one or one a block (default 0.8)", MERGES, CLI_TEXT, AT(merge.tau), 0, 0, 0, 0},
     {"r", 0, "LIST", "tome: tokens merged at a block, one or one a block (default 16, 8 or 7 by depth)", MERGES, CLI_TEXT, AT(merge.r), 0, 0, 0, 0},
@@ -446,13 +447,6 @@ static vr_status take_environment(words *w, vr_error *err)
     return VR_OK;
 }
 
-/* The one place that keeps merging from the commands until the engine runs schedules. */
-static vr_status merging_not_yet(const cli_options *o, vr_error *err)
-{
-    if (!o->merge.merge || strcmp(o->merge.merge, "none") == 0) return VR_OK;
-    return vr_fail(err, VR_E_USAGE, "not-supported", "--merge %s is not supported yet", vr_quotez(o->merge.merge).text);
-}
-
 static vr_status check_together(const cli_options *o, const cli_command *c, vr_error *err)
 {
     if (o->json && o->format && strncmp(o->format, "json", 4) != 0)
@@ -460,7 +454,8 @@ static vr_status check_together(const cli_options *o, const cli_command *c, vr_e
     if (o->random && o->model) return vr_fail(err, VR_E_USAGE, "flags", "--random and --model contradict each other; give one");
     if (o->random && !o->arch)
         return vr_fail(err, VR_E_USAGE, "flags", "--random wants --arch NAME: which architecture shall have random weights?");
-    if (vr_merge_words_check(&o->merge, err) || merging_not_yet(o, err)) return err->code;
+    const vr_merge_words merge = vr_merge_words_of(&o->merge);
+    if (vr_merge_words_check(&merge, err)) return err->code;
     if (o->input_count > c->most)
         return vr_fail(err, VR_E_USAGE, "arguments", "%s takes no further argument: '%s'", c->name,
                        vr_quotez(o->inputs[c->most]).text);

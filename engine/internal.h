@@ -12,6 +12,11 @@ typedef struct {
     size_t rows, room;
 } vr_kept;
 
+/* What an image cost. */
+typedef struct {
+    double gmacs, merge_gmacs;
+} vr_cost;
+
 struct vitrun {
     vr_backend      backend;
     vr_model        model;
@@ -23,6 +28,11 @@ struct vitrun {
     char           *path;
     char            pooling[32];
 
+    char     title[256];  /* of the merge schedule */
+    vr_cost *cost;        /* [cost_room] of the images of the last call */
+    int     *cost_tokens; /* [cost_room, depth] */
+    int      costs, cost_room;
+
     vr_kept  *kept; /* [depth + 1], NULL without keep_blocks; kept[0] is the input of block 0 */
     int      *kept_offsets;
     int       kept_images, kept_room;
@@ -32,8 +42,13 @@ struct vitrun {
 /* vitrun_open on a back end of the caller's choice. */
 vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err);
 
-/* One micro-batch of at most run.images_max pictures within the token budget: logits [images, outputs]. */
-vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, vr_error *err);
+/* One micro-batch of at most run.images_max pictures within the token budget: logits [images, outputs].  The costs of
+ * its images are written from v->cost[first] on. */
+vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err);
+
+/* Room for the costs of that many images. */
+vr_status vr_cost_reserve(vitrun *v, int images, vr_error *err);
+void      vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, vr_cost *out);
 
 /* A picture to pixels for the model's own size. scratch and rgb are grown as needed and freed by the caller. */
 typedef struct {
@@ -44,6 +59,9 @@ typedef struct {
 vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err);
 void      vr_prepare_close(vr_prepare *p);
 vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err);
+
+/* The same words for the loader of schedules; NULL: none. */
+vr_merge_words vr_merge_words_of(const vitrun_merge *m);
 
 /* Hand an error to a caller of the public interface. */
 int vr_report(vitrun_error *out, const vr_error *err);

@@ -247,14 +247,15 @@ const vr_grid *vr_model_grid(const vr_model *m, int height, int width)
     return NULL;
 }
 
-double vr_model_macs(const vr_model *m, int patches)
+double vr_model_macs(const vr_model *m, int patches, const int *before, const int *after)
 {
     const vr_config *c = &m->config;
-    const double     C = c->dim, T = c->prefix + patches, P = m->few ? c->prefix : T, hidden = c->mlp;
+    const double     C = c->dim, P = c->prefix;
     double           macs = patches * C * 3 * c->patch * c->patch;
-    macs += (c->depth - 1) * (4 * T * C * C + 2 * T * T * C + 2 * T * C * hidden);
-    macs +=
-        2 * T * C * C + 2 * P * C * C + 2 * P * T * C + 2 * P * C * hidden; /* the last block: P rows beside keys and values */
-    if (c->classes) macs += (double)c->classes * (c->head == VR_HEAD_CLASS_MEAN || c->head == VR_HEAD_DISTILLED ? 2 : 1) * C;
-    return macs;
+    for (int l = 0; l < c->depth; l++) {
+        const double n = before[l], asking = m->few && l == c->depth - 1 ? P : n; /* rows with queries */
+        macs += 2 * n * C * C + 2 * asking * C * C + 2 * asking * n * C + 2 * after[l] * C * c->mlp;
+    }
+    const bool two = c->head == VR_HEAD_CLASS_MEAN || c->head == VR_HEAD_DISTILLED;
+    return macs + (double)c->classes * (two ? 2 : 1) * C;
 }

@@ -47,7 +47,9 @@ void      vr_model_free(vr_model *m);
 
 const vr_grid *vr_model_grid(const vr_model *m, int height, int width); /* NULL: no such size */
 
-/* Multiply-adds of one image of `patches` patches, as they are executed; spec: 2 N^2 d + ... per block. */
-double vr_model_macs(const vr_model *m, int patches);
+/* Multiply-adds of one image of `patches` patches, as they are executed: 4 n d^2 + 2 n^2 d of attention with the n tokens
+ * that enter a block, 2 n' d mlp of the MLP with the n' that leave it, and what goes before and after the blocks.
+ *   after   [depth] tokens that leave each block's MLP;  before [depth] tokens that enter each block */
+double vr_model_macs(const vr_model *m, int patches, const int *before, const int *after);
 
 #endif

@@ -185,7 +185,7 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, float *
     }
     *ms_each = 0;
     if (count == 0) return VR_OK;
-    vr_status status = vr_run_batch(v, logits, v->run.pictures, count, err);
+    vr_status status = vr_run_batch(v, logits, v->run.pictures, count, 0, err);
     *ms_each = 1e3 * (vr_now() - t0) / count;
     return status;
 }
@@ -194,6 +194,7 @@ static bool hand_over(const vitrun *v, const ring *r, size_t first, size_t n, co
                       vitrun_result_fn *each, void *user)
 {
     const size_t cols = (size_t)v->model.outputs;
+    size_t       read = 0; /* pictures of the batch before this one that could be read */
     for (size_t i = 0; i < n; i++) {
         const slot   *s = &r->slots[(first + i) % r->ring];
         vr_error      bad = s->err;
@@ -201,18 +202,19 @@ static bool hand_over(const vitrun *v, const ring *r, size_t first, size_t n, co
                              .path = r->paths[first + i],
                              .width = s->width,
                              .height = s->height,
-                             .tokens = v->about.tokens,
                              .decode_ms = s->decode_ms,
                              .resize_ms = s->resize_ms};
         if (bad.code == VR_OK) {
             out.logits = logits;
             out.infer_ms = ms;
-            logits += cols;
+            out.tokens = v->cost_tokens + read * (size_t)v->model.config.depth;
+            out.gmacs = v->cost[read].gmacs, out.merge_gmacs = v->cost[read].merge_gmacs;
+            logits += cols, read++;
             if (!vr_all_finite(out.logits, cols))
                 vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a logit is a NaN or an infinity.",
                         vr_quotez(out.path).text);
         }
-        if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL;
+        if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL, out.tokens = NULL;
         if (each(&out, user)) return false;
     }
     return true;
@@ -240,6 +242,7 @@ int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch
            size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
     if (size > count) size = count;
     if (count == 0) return VITRUN_OK;
+    if (vr_cost_reserve(v, (int)size, &e)) return vr_report(err, &e);
     v->run.tap = NULL;
 
     ring   r = {.v = v,

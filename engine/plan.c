@@ -18,6 +18,40 @@ static int max3(int a, int b, int c)
     return m > c ? m : c;
 }
 
+static vr_limits limits_of(const vr_run *run)
+{
+    return (vr_limits){run->images_max, run->tokens_max, run->longest, run->model->config.dim};
+}
+
+/* Merges that a MaRe step of the schedule will undo at once. */
+static int count_traces(const vr_schedule *s)
+{
+    int merges = 0, most = 0;
+    for (int i = 0; i < s->count; i++) {
+        merges = s->steps[i].method == VR_MARE ? 0 : merges + 1;
+        if (i + 1 < s->count && s->steps[i + 1].method == VR_MARE && merges > most) most = merges;
+    }
+    return most;
+}
+
+static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
+{
+    const vr_config *c = &run->model->config;
+    const size_t     T = (size_t)run->tokens_max, B = (size_t)run->images_max;
+    const vr_limits  most = limits_of(run);
+    run->other_x = take_mat(device, run->tokens_max, c->dim);
+    run->mean_keys = take_mat(device, run->tokens_max, c->dim / c->heads);
+    run->ones = vr_arena_take(device, T, sizeof(float));
+    run->scores = vr_arena_take(device, T, sizeof(float));
+    for (int i = 0; i < 2; i++) run->size[i] = vr_arena_take(device, T, sizeof(float));
+    run->other_offsets = vr_arena_take(host, B + 1, sizeof(int));
+    run->patches = vr_arena_take(host, B, sizeof(int));
+    run->traces = count_traces(&run->schedule);
+    run->trace = vr_arena_take(host, (size_t)run->traces, sizeof *run->trace);
+    vr_trace unplaced;
+    for (int i = 0; i < run->traces; i++) vr_trace_lay_out(run->trace ? &run->trace[i] : &unplaced, host, &most, true);
+}
+
 static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
 {
     const vr_config *c = &run->model->config;
@@ -31,6 +65,9 @@ static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
     run->normed = take_mat(device, B, pooled);
     run->logits = take_mat(device, B, run->model->outputs);
 
+    if (run->schedule.count) lay_out_reduction(run, device, host);
+
+    run->tokens_after = vr_arena_take(host, (size_t)(c->depth * B), sizeof *run->tokens_after);
     run->offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->offsets);
     run->few_offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->few_offsets);
     run->few_index = vr_arena_take(host, (size_t)(B * c->prefix), sizeof *run->few_index);
@@ -47,37 +84,64 @@ static void tokens_of_grids(const vr_model *m, int *fewest, int *most)
     }
 }
 
-vr_status vr_run_open(vr_run *run, const vr_model *model, int token_budget, vr_error *err)
+static vr_status reserve(vr_run *run, vr_error *err)
+{
+    vr_backend     *be = run->backend;
+    const vr_limits most = limits_of(run);
+    if (be->ops->reserve(be, run->longest, run->model->config.dim / run->model->config.heads, err)) return err->code;
+    return run->schedule.count ? be->ops->reserve_reduction(be, &most, err) : VR_OK;
+}
+
+static vr_status fill_ones(vr_run *run, vr_error *err)
+{
+    size_t n = (size_t)run->tokens_max;
+    float *ones = run->ones ? vr_alloc(n, sizeof *ones) : NULL;
+    if (!run->ones) return VR_OK;
+    if (!ones) return vr_fail(err, VR_E_MEMORY, "", "No memory for the sizes of %d tokens.", run->tokens_max);
+    for (size_t i = 0; i < n; i++) ones[i] = 1;
+    vr_status status = run->backend->ops->put(run->backend, run->ones, ones, n * sizeof *ones, err);
+    free(ones);
+    return status;
+}
+
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, vr_error *err)
 {
     vr_backend *be = model->backend;
     int         fewest, most;
     tokens_of_grids(model, &fewest, &most);
-    *run = (vr_run){.model = model, .backend = be, .tokens_max = token_budget > most ? token_budget : most};
+    *run = (vr_run){.model = model,
+                    .backend = be,
+                    .tokens_max = token_budget > most ? token_budget : most,
+                    .longest = most,
+                    .schedule = *schedule};
     run->images_max = run->tokens_max / fewest;
+    *schedule = (vr_schedule){0};
 
     vr_arena device = {0}, host = {0};
     lay_out(run, &device, &host);
+    vr_status status = VR_OK;
     if (device.overflow || host.overflow)
-        return vr_fail(err, VR_E_MEMORY, "plan-overflow", "A budget of %d tokens does not fit this machine's address space.",
-                       run->tokens_max);
-    vr_status status = be->ops->alloc(be, &run->device_memory, device.used, err);
+        status = vr_fail(err, VR_E_MEMORY, "plan-overflow", "A budget of %d tokens does not fit this machine's address space.",
+                         run->tokens_max);
+    if (status == VR_OK) status = be->ops->alloc(be, &run->device_memory, device.used, err);
     run->device_bytes = device.used;
     if (status == VR_OK && !(run->host_memory = vr_alloc(host.used, 1)))
         status = vr_fail(err, VR_E_MEMORY, "", "No memory for a batch of %d images.", run->images_max);
-    if (status == VR_OK) status = be->ops->reserve(be, most, model->config.dim / model->config.heads, err);
-    if (status) {
-        vr_run_close(run);
-        return status;
+    if (status == VR_OK) status = reserve(run, err);
+    if (status == VR_OK) {
+        device = (vr_arena){.base = run->device_memory};
+        host = (vr_arena){.base = run->host_memory};
+        lay_out(run, &device, &host);
+        status = fill_ones(run, err);
     }
-    device = (vr_arena){.base = run->device_memory};
-    host = (vr_arena){.base = run->host_memory};
-    lay_out(run, &device, &host);
-    return VR_OK;
+    if (status) vr_run_close(run);
+    return status;
 }
 
 void vr_run_close(vr_run *run)
 {
     if (run->backend) run->backend->ops->free(run->backend, run->device_memory);
     free(run->host_memory);
+    vr_schedule_free(&run->schedule);
     *run = (vr_run){0};
 }

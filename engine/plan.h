@@ -2,6 +2,8 @@
 #ifndef VR_PLAN_H
 #define VR_PLAN_H
 
+#include "../kernels/trace.h"
+#include "../loaders/schedule.h"
 #include "model.h"
 
 typedef struct vr_run vr_run;
@@ -13,6 +15,7 @@ struct vr_run {
     const vr_model *model;
     vr_backend     *backend;
     int             tokens_max, images_max; /* of one micro-batch */
+    int             longest;                /* tokens of the largest image */
 
     vr_mat      x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
     vr_mat      h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
@@ -25,6 +28,21 @@ struct vr_run {
     int        *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
     vr_picture *pictures;     /* [images_max], host */
 
+    /* Token reduction; no buffers where the schedule has no steps. */
+    vr_schedule schedule;
+    vr_mat      other_x;       /* [tokens_max, C] x and this one take turns */
+    int        *other_offsets; /* [images_max + 1], host; the same for offsets */
+    float      *ones;          /* [tokens_max] sizes before anything was merged */
+    float      *size[2];       /* [tokens_max] each: sizes after a reduction, taking turns */
+    float      *scores;        /* [tokens_max] the class row of attention, where a step asks for it */
+    vr_mat      mean_keys;     /* [tokens_max, C / heads] likewise */
+    int        *patches;       /* [images_max], host: of each image before anything was merged */
+    vr_trace   *trace;         /* [traces] of the merges that MaRe will undo, host */
+    int         traces, traced;
+    int         flip; /* whose turn it was */
+    vr_extras   extras;
+    int        *tokens_after; /* [depth, images_max], host: tokens that left each block */
+
     vr_tap *tap; /* NULL: nobody looks */
     void   *tap_user;
 
@@ -32,8 +50,9 @@ struct vr_run {
     size_t device_bytes;
 };
 
-/* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size). */
-vr_status vr_run_open(vr_run *run, const vr_model *model, int token_budget, vr_error *err);
+/* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size).
+ *   schedule  moved into the run */
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, vr_error *err);
 void      vr_run_close(vr_run *run);
 
 #endif

@@ -122,6 +122,16 @@ static vr_status set_limits(vitrun *v, const vitrun_options *o, vr_error *err)
     return o->formats ? vr_image_formats_parse(o->formats, &v->limits.formats, err) : VR_OK;
 }
 
+/* Of one image without merging. */
+static double plain_gmacs(const vr_model *m)
+{
+    const int depth = m->config.depth, all = m->config.prefix + m->grid[0].patches;
+    int       before[256], after[256]; /* config.c bounds the depth */
+    for (int l = 0; l < depth; l++) before[l] = after[l] = all;
+    if (m->few) after[depth - 1] = m->config.prefix;
+    return vr_model_macs(m, m->grid[0].patches, before, after) * 1e-9;
+}
+
 static void describe(vitrun *v, const vitrun_options *o, double seconds)
 {
     static const char *const pooling[] = {"class token", "mean of two heads", "mean", "class token and mean"};
@@ -150,7 +160,8 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .norm_eps = (double)c->norm_eps,
         .parameters = m->parameters,
         .weight_bytes = m->weight_bytes,
-        .gmacs = vr_model_macs(m, m->grid[0].patches) * 1e-9,
+        .gmacs = plain_gmacs(m),
+        .merge = v->title,
         .recipe = c->recipe.name,
         .activation_bytes = v->run.device_bytes,
         .load_seconds = seconds,
@@ -163,11 +174,46 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
     }
 }
 
+vr_merge_words vr_merge_words_of(const vitrun_merge *m)
+{
+    if (!m) return (vr_merge_words){0};
+    return (vr_merge_words){.merge = m->method,
+                            .tau = m->tau,
+                            .layers = m->layers,
+                            .r = m->r,
+                            .keep = m->keep,
+                            .rates = m->rates,
+                            .rates_from = m->rates_from,
+                            .scope = m->scope,
+                            .pool = m->pool,
+                            .weights = m->weights,
+                            .prop_attn = m->prop_attn,
+                            .rule = m->rule,
+                            .refine = m->refine,
+                            .partition = m->partition,
+                            .feature = m->feature,
+                            .similarity = m->similarity,
+                            .forced = m->forced,
+                            .seed = m->seed,
+                            .restore = m->restore,
+                            .restore_mode = m->restore_mode,
+                            .fuse = m->fuse};
+}
+
+static vr_status make_schedule(vr_schedule *out, const char *data_dir, const vitrun_merge *m, const vr_config *c, vr_error *err)
+{
+    const vr_merge_model model = vr_merge_model_of(c);
+    const vr_merge_words words = vr_merge_words_of(m);
+    if (vr_merge_words_check(&words, err)) return err->code;
+    return vr_schedule_make(out, data_dir, &words, &model, err);
+}
+
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
 {
-    char      data_dir[4096];
-    vr_config c = {0};
-    bool      fit = false;
+    char        data_dir[4096];
+    vr_config   c = {0};
+    vr_schedule schedule = {0};
+    bool        fit = false;
     if (check_device(o, err) || set_limits(v, o, err)) return err->code;
     if (o->threads < 0 || o->threads > 1024)
         return vr_fail(err, VR_E_USAGE, "threads", "%d threads cannot be; name 1 to 1024, or 0 for all.", o->threads);
@@ -179,7 +225,10 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     if (status == VR_OK) status = load(v, o, &c, fit, err);
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
-    if (vr_run_open(&v->run, &v->model, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET, err)) return err->code;
+    if (make_schedule(&schedule, data_dir, o->merge, &v->model.config, err)) return err->code;
+    snprintf(v->title, sizeof v->title, "%s", vr_schedule_name(&schedule).text);
+    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET, err))
+        return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
     return VR_OK;
@@ -214,6 +263,8 @@ void vitrun_close(vitrun *v)
     for (int i = 0; v->kept && i <= v->model.config.depth; i++) free(v->kept[i].data);
     free(v->kept);
     free(v->kept_offsets);
+    free(v->cost);
+    free(v->cost_tokens);
     vr_run_close(&v->run);
     vr_model_free(&v->model);
     if (v->backend.impl) v->backend.ops->close(&v->backend);
@@ -283,7 +334,7 @@ static vr_status start_keeping(vitrun *v, int images, vr_error *err)
     return VR_OK;
 }
 
-vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, vr_error *err)
+vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
     const vr_ops *ops = v->backend.ops;
     const size_t  cols = (size_t)v->model.outputs;
@@ -295,6 +346,11 @@ vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int image
         if (ops->get(&v->backend, logits + (size_t)b * cols, result.data + (size_t)b * result.stride, cols * sizeof(float),
                      err))
             return err->code;
+    for (int b = 0; b < images; b++) {
+        int patches = (in[b].height / v->model.config.patch) * (in[b].width / v->model.config.patch);
+        vr_cost_of(v, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);
+    }
+    v->costs = first + images;
     return VR_OK;
 }
 
@@ -307,12 +363,23 @@ static vr_status check_logits(const vitrun *v, const float *logits, int images, 
     return VR_OK;
 }
 
+/* The paper's rule looks at the whole batch, so the batch may not be cut. */
+static vr_status check_scope(const vitrun *v, int images, vr_error *err)
+{
+    const int most = v->run.tokens_max / v->about.tokens;
+    if (v->run.schedule.scope != VR_SCOPE_BATCH || images <= most) return VR_OK;
+    return vr_fail(
+        err, VR_E_USAGE, "scope",
+        "Merging over the whole batch needs all %d images at once, but only %d fit the token budget; use smaller batches.",
+        images, most);
+}
+
 static vr_status run_all(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vr_error *err)
 {
     const vr_grid *own = &v->model.grid[0];
     vr_run        *run = &v->run;
     int            done = 0;
-    if (start_keeping(v, images, err)) return err->code;
+    if (start_keeping(v, images, err) || vr_cost_reserve(v, images, err) || check_scope(v, images, err)) return err->code;
     while (done < images) {
         int count = 0, tokens = 0;
         while (done + count < images && count < run->images_max) {
@@ -326,7 +393,8 @@ static vr_status run_all(vitrun *v, float *logits, const float *const *pixels, c
             tokens += v->model.config.prefix + g->patches;
             run->pictures[count++] = (vr_picture){pixels[i], g->height, g->width, g->positions};
         }
-        if (vr_run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, run->pictures, count, err)) return err->code;
+        if (vr_run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, run->pictures, count, done, err))
+            return err->code;
         done += count;
     }
     return check_logits(v, logits, images, err);

@@ -16,6 +16,7 @@
 #ifndef VITRUN_H
 #define VITRUN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,17 @@ typedef struct {
 
 typedef struct vitrun vitrun;
 
+/* How tokens are merged or dropped inside the model, in the words of the command line (--tau "0.8", --merge-layers "0-7");
+ * NULL or 0: the method's default.  A word that the method would ignore is refused. */
+typedef struct {
+    const char *method; /* "none", "mame", "tome", "evit", "diffrate", the name of a schedule, or a schedule file */
+    const char *tau, *layers, *r, *keep, *rates, *rates_from;
+    const char *scope, *pool, *weights, *prop_attn;
+    const char *rule, *refine, *partition, *feature, *similarity, *forced, *seed;
+    const char *restore, *restore_mode;
+    bool        fuse;
+} vitrun_merge;
+
 typedef struct {
     const char *model;   /* a .safetensors file, its index.json, or a folder that holds one (and config.json); NULL with arch */
     const char *arch;    /* name of a description in configs/models, for models without config.json; NULL: from the model */
@@ -57,19 +69,20 @@ typedef struct {
     int         threads; /* 0: as many as this process may use */
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
     const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
-    int         more_sizes_count;
-    int         token_budget;     /* most tokens computed at once; 0: chosen for the device */
-    int         keep_blocks;      /* 1: keep every block's output for vitrun_block_output */
-    int         allow_nonfinite;  /* 1: accept NaN and infinite weights */
-    size_t      max_header;       /* of a safetensors file, bytes; 0: 16 MiB */
-    int         strict;           /* 1: tensors that the model does not use are an error */
-    const char *data_dir;         /* where configs/ lies; NULL: found beside the program, or $VITRUN_DATA */
-    size_t      max_image_bytes;  /* 0: 64 MiB */
-    uint64_t    max_image_pixels; /* 0: 50,000,000 */
-    int         max_image_side;   /* 0: 16,384 */
-    const char *formats;          /* NULL: all; otherwise a list such as "jpeg,png" */
-    int         allow_truncated;  /* 1: decode damaged pictures as Pillow's lenient switch does */
-    int         exif;             /* 1 (default): turn pictures upright as EXIF says; 0: pixels as stored */
+    int                 more_sizes_count;
+    int                 token_budget;     /* most tokens computed at once; 0: chosen for the device */
+    int                 keep_blocks;      /* 1: keep every block's output for vitrun_block_output */
+    int                 allow_nonfinite;  /* 1: accept NaN and infinite weights */
+    size_t              max_header;       /* of a safetensors file, bytes; 0: 16 MiB */
+    const vitrun_merge *merge;            /* NULL: nothing is merged; read during vitrun_open only */
+    int                 strict;           /* 1: tensors that the model does not use are an error */
+    const char         *data_dir;         /* where configs/ lies; NULL: found beside the program, or $VITRUN_DATA */
+    size_t              max_image_bytes;  /* 0: 64 MiB */
+    uint64_t            max_image_pixels; /* 0: 50,000,000 */
+    int                 max_image_side;   /* 0: 16,384 */
+    const char         *formats;          /* NULL: all; otherwise a list such as "jpeg,png" */
+    int                 allow_truncated;  /* 1: decode damaged pictures as Pillow's lenient switch does */
+    int                 exif;             /* 1 (default): turn pictures upright as EXIF says; 0: pixels as stored */
 } vitrun_options;
 vitrun_options vitrun_defaults(void);
 
@@ -91,6 +104,7 @@ typedef struct {
     double      norm_eps;
     uint64_t    parameters, weight_bytes; /* as stored in the file */
     double      gmacs;                    /* multiply-adds of one image, in 1e9, as executed */
+    const char *merge;                    /* what is merged, by a name that tells all settings: "mame_l0-7_t0.8"; "none" */
     const char *recipe;                   /* preprocessing in words: "bicubic-248-crop224" */
     float       mean[3], std[3];
     size_t      activation_bytes; /* planned at opening */
@@ -113,6 +127,13 @@ int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (
  *   out      [total tokens, dim], offsets [images + 1]; either may be NULL.  Block -1 is the input of block 0. */
 int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err);
 
+/* What image i of the last call of vitrun_run cost.
+ *   tokens       [depth] that left each block, special ones included; where only the special tokens' rows of the last block
+ *                are computed (class-token models, block outputs not kept), as many as those; may be NULL
+ *   gmacs        multiply-adds that were executed, in 1e9, the merging's own not among them; may be NULL
+ *   merge_gmacs  those of the merging; may be NULL */
+int vitrun_cost(const vitrun *v, int image, int *tokens, double *gmacs, double *merge_gmacs, vitrun_error *err);
+
 /* One picture file to pixels ready for vitrun_run: out [3, image_height, image_width].  May run on any thread while v lives. */
 int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err);
 int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, float *out, vitrun_error *err);
@@ -128,7 +149,8 @@ typedef struct {
     const char  *error;         /* the sentence, or NULL */
     int          width, height; /* as decoded, before EXIF rotation; 0 where unknown */
     const float *logits;        /* [outputs], valid during the callback; NULL where code is not VITRUN_OK */
-    int          tokens;
+    const int   *tokens;        /* [depth] that left each block, valid during the callback; NULL where code is not VITRUN_OK */
+    double       gmacs, merge_gmacs;             /* as in vitrun_cost */
     double       decode_ms, resize_ms, infer_ms; /* infer: this image's share of its batch */
 } vitrun_result;
 

@@ -60,6 +60,8 @@ typedef enum {
 typedef struct {
     vr_pool_kind kind;
     int          row, prefix;
+    const float *size;    /* [T] the weight of each row in a mean; NULL: all alike */
+    const int   *patches; /* [B] what a weighted sum is divided by, host memory; NULL: by the sum of the weights */
 } vr_pooling;
 
 /* One picture for patch_embed. */

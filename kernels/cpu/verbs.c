@@ -235,13 +235,18 @@ typedef struct {
     int            strips;
 } copy_job;
 
-/* y = the mean of rows from .. to-1 of `cols` columns of x.  In double: a few hundred rows of one sign lose digits. */
-static void mean_rows(float *y, const float *x, size_t stride, int from, int to, int cols)
+/* y = sum of weight_r x_r / divisor over rows from .. to-1 of `cols` columns of x; weight NULL: all 1; divisor 0: the sum
+ * of the weights.  In double: a few hundred rows of one sign lose digits. */
+static void mean_rows(float *y, const float *x, size_t stride, int from, int to, int cols, const float *weight, int divisor)
 {
-    double sum[POOL_COLS] = {0};
-    for (int r = from; r < to; r++)
-        for (int c = 0; c < cols; c++) sum[c] += (double)x[(size_t)r * stride + (size_t)c];
-    for (int c = 0; c < cols; c++) y[c] = to > from ? (float)(sum[c] / (to - from)) : 0;
+    double sum[POOL_COLS] = {0}, total = 0;
+    for (int r = from; r < to; r++) {
+        const double w = weight ? (double)weight[r] : 1;
+        total += w;
+        for (int c = 0; c < cols; c++) sum[c] += w * (double)x[(size_t)r * stride + (size_t)c];
+    }
+    if (divisor) total = divisor;
+    for (int c = 0; c < cols; c++) y[c] = to > from ? (float)(sum[c] / total) : 0;
 }
 
 static void pool_task(int task, int thread, void *arg)
@@ -258,7 +263,8 @@ static void pool_task(int task, int thread, void *arg)
         memcpy(y, x + (size_t)(first + row) * j->x.stride, (size_t)cols * sizeof *y);
     }
     if (j->how.kind == VR_POOL_CLASS_MEAN) y += j->x.cols;
-    if (j->how.kind != VR_POOL_ROW) mean_rows(y, x, j->x.stride, first + j->how.prefix, end, cols);
+    if (j->how.kind != VR_POOL_ROW)
+        mean_rows(y, x, j->x.stride, first + j->how.prefix, end, cols, j->how.size, j->how.patches ? j->how.patches[image] : 0);
 }
 
 void vr_cpu_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)

@@ -109,11 +109,11 @@ Test(embed, pool)
 {
     const int full[] = {0, 2, 199, 210}, with_empty[] = {0, 2, 2, 210}, cols[] = {1, 63, 64, 65, 200};
     for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) {
-        check_pool((vr_pooling){VR_POOL_ROW, 1, 0}, full, cols[c]);
-        check_pool((vr_pooling){VR_POOL_MEAN, 0, 1}, full, cols[c]);
-        check_pool((vr_pooling){VR_POOL_MEAN, 0, 2}, full, cols[c]);
-        check_pool((vr_pooling){VR_POOL_CLASS_MEAN, 0, 1}, full, cols[c]);
-        check_pool((vr_pooling){VR_POOL_MEAN, 0, 0}, with_empty, cols[c]);
+        check_pool((vr_pooling){.kind = VR_POOL_ROW, .row = 1, .prefix = 0}, full, cols[c]);
+        check_pool((vr_pooling){.kind = VR_POOL_MEAN, .row = 0, .prefix = 1}, full, cols[c]);
+        check_pool((vr_pooling){.kind = VR_POOL_MEAN, .row = 0, .prefix = 2}, full, cols[c]);
+        check_pool((vr_pooling){.kind = VR_POOL_CLASS_MEAN, .row = 0, .prefix = 1}, full, cols[c]);
+        check_pool((vr_pooling){.kind = VR_POOL_MEAN, .row = 0, .prefix = 0}, with_empty, cols[c]);
     }
 }
 

@@ -114,11 +114,18 @@ static void reference_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr
     }
 }
 
-static float mean_of(vr_mat x, int from, int to, int col)
+/* Of the rows of image b behind its special tokens, as `how` weighs them. */
+static float mean_of(vr_mat x, const vr_rows *rows, int b, vr_pooling how, int col)
 {
-    double sum = 0;
-    for (int r = from; r < to; r++) sum += (double)*at(x, r, col);
-    return to > from ? (float)(sum / (to - from)) : 0;
+    const int from = rows->offsets[b] + how.prefix, to = rows->offsets[b + 1];
+    double    sum = 0, total = 0;
+    for (int r = from; r < to; r++) {
+        double weight = how.size ? (double)how.size[r] : 1;
+        sum += weight * (double)*at(x, r, col);
+        total += weight;
+    }
+    if (how.patches) total = how.patches[b];
+    return to > from ? (float)(sum / total) : 0;
 }
 
 static void reference_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)
@@ -126,17 +133,17 @@ static void reference_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *ro
     (void)be;
     for (int b = 0; b < rows->images; b++)
         for (int c = 0; c < x.cols; c++) {
-            int first = rows->offsets[b], end = rows->offsets[b + 1];
+            int first = rows->offsets[b];
             switch (how.kind) {
             case VR_POOL_ROW:
                 *at(y, b, c) = *at(x, first + how.row, c);
                 break;
             case VR_POOL_MEAN:
-                *at(y, b, c) = mean_of(x, first + how.prefix, end, c);
+                *at(y, b, c) = mean_of(x, rows, b, how, c);
                 break;
             case VR_POOL_CLASS_MEAN:
                 *at(y, b, c) = *at(x, first, c);
-                *at(y, b, x.cols + c) = mean_of(x, first + how.prefix, end, c);
+                *at(y, b, x.cols + c) = mean_of(x, rows, b, how, c);
                 break;
             }
         }
