@@ -676,9 +676,9 @@ vr_status vr_config_read_folder(vr_config *out, bool *found, const char *data_di
     reader    r = {path, err};
     vr_status status = vr_json_read(&doc, path, 16 << 20, err); /* 1,000,000 labels fit */
     if (status == VR_OK) {
-        if (vr_json_get(doc, "architecture"))
+        if (vr_json_type(vr_json_get(doc, "architecture")) != VR_JSON_NULL)
             status = parse_timm(&r, doc, data_dir, &c);
-        else if (vr_json_get(doc, "model_type"))
+        else if (vr_json_type(vr_json_get(doc, "model_type")) != VR_JSON_NULL)
             status = parse_hf(&r, doc, folder, &c);
         else
             status = vr_fail(err, VR_E_MODEL, "config-kind",
