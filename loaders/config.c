@@ -86,7 +86,7 @@ vr_status vr_config_set_size(vr_config *c, int height, int width, vr_error *err)
     if (r->crop_height == height && r->crop_width == width) return VR_OK;
     r->crop_height = height, r->crop_width = width;
     if (r->resize == VR_RESIZE_SQUASH)
-        r->resize_height = height, r->resize_width = width;
+        r->resize_height = (int)floor(height / c->crop_pct), r->resize_width = (int)floor(width / c->crop_pct);
     else if (r->resize == VR_RESIZE_SHORTER)
         r->resize_height = r->resize_width = (int)floor((height < width ? height : width) / c->crop_pct);
     vr_recipe_name(r);
@@ -614,7 +614,8 @@ static vr_status parse_hf_recipe(const char *folder, const hf_source *s, vr_conf
         if (p->resize == VR_RESIZE_SQUASH) p->crop_height = height = p->resize_height, p->crop_width = width = p->resize_width;
         if (p->resize == VR_RESIZE_NONE) p->crop_height = height = c->image_height, p->crop_width = width = c->image_width;
     }
-    c->crop_pct = p->resize == VR_RESIZE_SHORTER ? (double)(height < width ? height : width) / p->resize_height : 1;
+    int shorter = p->resize_height < p->resize_width ? p->resize_height : p->resize_width;
+    c->crop_pct = p->resize == VR_RESIZE_NONE ? 1 : (double)(height < width ? height : width) / shorter;
     vr_recipe_name(p);
     return vr_config_set_size(c, height, width, err);
 }

@@ -28,7 +28,7 @@ typedef struct {
     float        norm_eps;
 
     vr_recipe recipe;   /* crop_height x crop_width is the size the model is run at */
-    double    crop_pct; /* crop / resize, for other sizes; 0 where the picture is squashed */
+    double    crop_pct; /* crop / resize, for other sizes */
 
     char   labels_file[64]; /* name of a file in configs/labels, "" where the labels are below or unknown */
     int    label_count;

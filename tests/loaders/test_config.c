@@ -142,8 +142,10 @@ Test(config, recipes)
         {TIMM(",\"pretrained_cfg\":{\"crop_pct\":0.95}"), NULL, "bicubic-235-crop224", VR_RESIZE_SHORTER, VR_OFFSET_HALF_EVEN},
         {TIMM(",\"pretrained_cfg\":{\"crop_pct\":1.0,\"input_size\":[3,384,384]}"), NULL, "bicubic-384-crop384",
          VR_RESIZE_SHORTER, VR_OFFSET_HALF_EVEN},
-        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\",\"interpolation\":\"bilinear\"}"), NULL, "bilinear-squash224",
-         VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\",\"crop_pct\":1.0,\"interpolation\":\"bilinear\"}"), NULL,
+         "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\"}"), NULL, "bicubic-squash248-crop224", VR_RESIZE_SQUASH,
+         VR_OFFSET_HALF_EVEN},
         {HF(""), NULL, "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""), "{\"size\":384,\"resample\":3}", "bicubic-squash384", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""),
@@ -169,6 +171,11 @@ Test(config, other_sizes_keep_the_crop_ratio)
     cr_expect_str_eq(c.recipe.name, "bicubic-426-crop384"); /* floor(384 / 0.9) */
     cr_expect_eq(vr_config_set_size(&c, 100, 100, &err), VR_E_USAGE);
     cr_expect(strstr(err.text, "multiple of its patch side 16"), "%s", err.text);
+    vr_config_free(&c);
+
+    c = read_both(HF(""), "{\"size\":256,\"crop_size\":224,\"do_center_crop\":true}");
+    cr_assert_eq(vr_config_set_size(&c, 384, 384, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bilinear-squash438-crop384");
     vr_config_free(&c);
 }
 
