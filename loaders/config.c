@@ -617,7 +617,9 @@ static vr_status parse_hf_recipe(const char *folder, const hf_source *s, vr_conf
     int shorter = p->resize_height < p->resize_width ? p->resize_height : p->resize_width;
     c->crop_pct = p->resize == VR_RESIZE_NONE ? 1 : (double)(height < width ? height : width) / shorter;
     vr_recipe_name(p);
-    return vr_config_set_size(c, height, width, err);
+    vr_error why = {0};
+    if (vr_config_set_size(c, height, width, &why) == VR_OK) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "config-size", "%s: %s", vr_quotez(path).text, why.text);
 }
 
 static bool architecture_is(const vr_json *doc, const char *name)

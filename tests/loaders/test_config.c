@@ -179,6 +179,21 @@ Test(config, other_sizes_keep_the_crop_ratio)
     vr_config_free(&c);
 }
 
+/* Broken if it fails: what a file says wrongly is called a wrong use of the program, exit code 2. */
+Test(config, a_size_that_does_not_fit_is_the_config_s_fault)
+{
+    vr_config c = {0};
+    vr_error  err = {0};
+    bool      found = false;
+    scratch_begin();
+    scratch_text("config.json", HF(""));
+    scratch_text("preprocessor_config.json", "{\"size\":225}");
+    cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "preprocessor_config.json") && strstr(err.text, "225x225"), "%s", err.text);
+    cr_expect(!found);
+    scratch_end();
+}
+
 /* Broken if it fails: labels belong to other classes than the checkpoint's. */
 Test(config, labels)
 {
