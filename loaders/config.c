@@ -609,7 +609,8 @@ static vr_status parse_hf_recipe(const char *folder, const hf_source *s, vr_conf
     }
     /* The size the pictures come out with is the size the model is run at. */
     int height = p->crop_height, width = p->crop_width;
-    if (height == 0) {
+    c->uncropped = height == 0;
+    if (c->uncropped) {
         if (p->resize == VR_RESIZE_SHORTER) p->crop_height = p->crop_width = height = width = p->resize_height;
         if (p->resize == VR_RESIZE_SQUASH) p->crop_height = height = p->resize_height, p->crop_width = width = p->resize_width;
         if (p->resize == VR_RESIZE_NONE) p->crop_height = height = c->image_height, p->crop_width = width = c->image_width;
