@@ -15,7 +15,7 @@ enum { DEFAULT_TOKEN_BUDGET = 2048 };
 
 int vr_report(vitrun_error *out, const vr_error *err)
 {
-    if (out && err->code && !out->code) {
+    if (out && err->code) {
         out->code = (int)err->code;
         snprintf(out->text, sizeof out->text, "%s", err->text);
     }

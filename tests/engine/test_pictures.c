@@ -71,3 +71,16 @@ Test(pictures, what_is_not_cropped_must_come_out_at_the_models_size, .init = scr
         vitrun_close(v);
     }
 }
+
+/* Broken if it fails: somebody who goes through pictures with one vitrun_error reads the first failure's sentence for all. */
+Test(pictures, an_error_is_that_of_the_last_failure, .init = scratch_begin, .fini = scratch_end)
+{
+    static float pixels[3 * 32 * 32];
+    vitrun_error e = {0};
+    vitrun      *v = open_with(NULL);
+    cr_expect_eq(vitrun_pixels_of_file(v, "absent.jpg", pixels, &e), VITRUN_IO);
+    cr_expect_eq(vitrun_pixels_of_memory(v, "hello", 5, pixels, &e), VITRUN_IMAGE);
+    cr_expect_eq(e.code, VITRUN_IMAGE);
+    cr_expect(strstr(e.text, "no picture"), "%s", e.text);
+    vitrun_close(v);
+}
