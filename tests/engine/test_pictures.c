@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../engine/vitrun.h"
+#include "../../engine/internal.h"
+#include "../../kernels/cpu/cpu.h"
 #include "../../loaders/file.h"
 #include "../loaders/scratch.h"
 
@@ -82,5 +83,60 @@ Test(pictures, an_error_is_that_of_the_last_failure, .init = scratch_begin, .fin
     cr_expect_eq(vitrun_pixels_of_memory(v, "hello", 5, pixels, &e), VITRUN_IMAGE);
     cr_expect_eq(e.code, VITRUN_IMAGE);
     cr_expect(strstr(e.text, "no picture"), "%s", e.text);
+    vitrun_close(v);
+}
+
+static bool get_fails;
+
+static vr_status get(vr_backend *be, void *host, const void *src, size_t bytes, vr_error *err)
+{
+    if (get_fails) return vr_fail(err, VR_E_DEVICE, "get", "the device is gone");
+    return vr_cpu.get(be, host, src, bytes, err);
+}
+
+static int count_answers(const vitrun_result *r, void *user)
+{
+    *(int *)user += r->code == VITRUN_OK;
+    return 0;
+}
+
+/* Broken if it fails: after block outputs could not be kept once, the same vitrun never classifies again. */
+Test(pictures, a_failed_run_does_not_spoil_the_next)
+{
+    static const char *const paths[] = {"tests/pictures/rgb.png", "tests/pictures/grey.png"};
+    static const float       pixels[3 * 32 * 32];
+    const float *const       one[] = {pixels};
+    vr_ops                   ops = vr_cpu;
+    vitrun_error             e = {0};
+    vitrun_options           o = vitrun_defaults();
+    float                    logits[16];
+    int                      answers = 0;
+    vitrun                  *v;
+    ops.get = get;
+    o.model = good, o.threads = 1, o.keep_blocks = 1;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    v->backend.ops = &ops;
+    get_fails = true;
+    cr_expect_eq(vitrun_run(v, logits, one, NULL, 1, &e), VITRUN_DEVICE);
+    get_fails = false;
+    cr_expect_eq(vitrun_classify(v, paths, 2, 0, count_answers, &answers, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(answers, 2);
+    cr_expect_eq(vitrun_run(v, logits, one, NULL, 1, &e), VITRUN_OK, "%s", e.text);
+    vitrun_close(v);
+}
+
+/* Broken if it fails: no images at all are an error, or undefined behaviour. */
+Test(pictures, a_run_of_nothing)
+{
+    int            offsets[1] = {7};
+    float          out[1];
+    vitrun        *v;
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    o.model = good, o.threads = 1, o.keep_blocks = 1;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(vitrun_run(v, out, NULL, NULL, 0, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(vitrun_block_output(v, 0, out, offsets, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(offsets[0], 0);
     vitrun_close(v);
 }
