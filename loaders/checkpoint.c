@@ -348,6 +348,10 @@ static vr_status fill_classes(vr_checkpoint *ck, vr_config *c, vr_error *err)
     if (c->classes >= 0) return VR_OK;
     const vr_tensor *head = tensor_at(ck, VR_AT_HEAD_WEIGHT);
     uint64_t         rows = head && head->rank == 2 ? head->shape[0] : 0;
+    char             found[128];
+    if (head && rows == 0)
+        return vr_fail(err, VR_E_MODEL, "tensor-shape", "%s: %s is %s; a classifier has one row a class.",
+                       vr_quotez(vr_safetensors_path(ck->st)).text, head->name, shape_text(found, head->shape, head->rank));
     if (rows > 1000000)
         return vr_fail(err, VR_E_MODEL, "tensor-shape", "%s: the classifier has %llu rows; at most 1,000,000 are supported.",
                        vr_quotez(vr_safetensors_path(ck->st)).text, (unsigned long long)rows);

@@ -230,6 +230,29 @@ Test(checkpoint, mutants_are_refused_by_name)
     free(config);
 }
 
+/* Broken if it fails: where the classes are counted in the file, a misshapen classifier makes a model without one. */
+Test(checkpoint, a_misshapen_classifier_is_not_an_absent_one, .init = scratch_begin, .fini = scratch_end)
+{
+    static const mutation shapes[] = {
+        {.what = "rank 3", .tensor = "head.weight", .change = RESHAPE, .rank = 3, .shape = {10, 48, 1}},
+        {.what = "rank 1", .tensor = "head.weight", .change = RESHAPE, .rank = 1, .shape = {480}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        vr_config      c = {0};
+        vr_error       err = {0};
+        bool           found;
+        vr_checkpoint *ck;
+        write_mutant(&shapes[i]);
+        cr_assert_eq(vr_config_read_folder(&c, &found, "configs", good, &err), VR_OK, "%s", err.text);
+        c.classes = -1;
+        cr_expect_eq(vr_checkpoint_open(&ck, scratch_path("model.safetensors"), &c, false, 0, false, &err), VR_E_MODEL, "%s",
+                     shapes[i].what);
+        cr_expect(strstr(err.text, "head.weight"), "%s: %s", shapes[i].what, err.text);
+        vr_checkpoint_close(ck);
+        vr_config_free(&c);
+    }
+}
+
 /* Broken if it fails: the deterministic random weights are not those that timm was given for the expected logits. */
 Test(checkpoint, random_weights_are_the_defined_ones)
 {
