@@ -359,6 +359,14 @@ static vr_status fill_classes(vr_checkpoint *ck, vr_config *c, vr_error *err)
     return VR_OK;
 }
 
+/* timm averages the two special tokens there; the class token alone would be another answer. */
+static vr_status check_head(const vr_checkpoint *ck, vr_error *err)
+{
+    if (ck->c.head != VR_HEAD_DISTILLED || ck->c.classes > 0) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "not-supported", "%s: a distilled model without its two classifiers is not supported yet.",
+                   vr_quotez(vr_safetensors_path(ck->st)).text);
+}
+
 static void fill_grid(vr_checkpoint *ck, vr_config *c)
 {
     const vr_tensor *pos = tensor_at(ck, VR_AT_POSITIONS);
@@ -401,6 +409,7 @@ vr_status vr_checkpoint_open(vr_checkpoint **out, const char *path, vr_config *c
                          "%s: its tensors are named as %s does, but its config describes a %s checkpoint.",
                          vr_quotez(path).text, vr_layout_name(layout), vr_layout_name(c->layout));
     if (status == VR_OK) status = fill_classes(ck, c, err);
+    if (status == VR_OK) status = check_head(ck, err);
     if (status == VR_OK && fit_grid) fill_grid(ck, c);
     if (status == VR_OK) status = check_all(ck, strict, err);
     if (status) {

@@ -253,6 +253,22 @@ Test(checkpoint, a_misshapen_classifier_is_not_an_absent_one, .init = scratch_be
     }
 }
 
+/* Broken if it fails: the features of a distilled model are those of one of its two tokens, where timm gives their mean. */
+Test(checkpoint, a_distilled_model_needs_its_classifiers)
+{
+    vr_config      c = {0};
+    vr_error       err = {0};
+    bool           found;
+    vr_checkpoint *ck;
+    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", "tests/golden/models/timm_distilled", &err), VR_OK, "%s",
+                 err.text);
+    c.classes = 0;
+    cr_expect_eq(vr_checkpoint_open(&ck, "tests/golden/models/timm_distilled", &c, false, 0, false, &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "not supported yet"), "%s", err.text);
+    vr_checkpoint_close(ck);
+    vr_config_free(&c);
+}
+
 /* Broken if it fails: the deterministic random weights are not those that timm was given for the expected logits. */
 Test(checkpoint, random_weights_are_the_defined_ones)
 {
