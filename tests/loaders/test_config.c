@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../loaders/config.h"
@@ -210,4 +212,28 @@ Test(config, labels)
     cr_expect_str_eq(c.label_names[1], "two");
     cr_expect_str_eq(c.label_synsets[1], "n2");
     vr_config_free(&c);
+}
+
+/* Broken if it fails: a config of a few megabytes keeps the reader busy with looking its labels up. */
+Test(config, many_labels_are_found_quickly, .timeout = 30)
+{
+    enum { MANY = 60000, EACH = 240 };
+    char     *text = malloc((size_t)MANY * 2 * EACH), *at = text;
+    vr_config c = {0};
+    vr_error  err = {0};
+    bool      found = false;
+    cr_assert(text);
+    at += sprintf(at, "{\"architecture\":\"vit_tiny_patch16_224\",\"num_classes\":%d,\"label_names\":[", MANY);
+    for (int i = 0; i < MANY; i++) at += sprintf(at, "%s\"%0100d\"", i ? "," : "", i);
+    at += sprintf(at, "],\"label_descriptions\":{");
+    for (int i = MANY; i-- > 0;) at += sprintf(at, "\"%0100d\":\"w%d\"%s", i, i, i ? "," : "}}");
+    scratch_begin();
+    scratch_write("config.json", text, (size_t)(at - text));
+    double started = vr_now();
+    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_OK, "%s", err.text);
+    cr_expect(vr_now() - started < 4, "%g s", vr_now() - started);
+    cr_expect_str_eq(c.label_names[12345], "w12345");
+    vr_config_free(&c);
+    scratch_end();
+    free(text);
 }
