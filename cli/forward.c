@@ -56,7 +56,9 @@ static vr_status check_shape(const vr_tensor *t, const char *path, vr_error *err
 static vr_status read_input(input *in, const char *path, size_t max_header, vr_error *err)
 {
     vr_safetensors *st;
-    if (vr_safetensors_open(&st, path, max_header, err)) return err->code;
+    vr_error        why = {0};
+    if (vr_safetensors_open(&st, path, max_header, &why)) /* a damaged input is no damaged model */
+        return vr_fail(err, why.code == VR_E_MODEL ? VR_E_IO : why.code, why.rule, "%s", why.text);
     const vr_tensor *t = vr_safetensors_find(st, "pixels");
     if (!t)
         vr_fail(err, VR_E_USAGE, "pixels", "%s: holds no tensor named pixels", vr_quotez(path).text);

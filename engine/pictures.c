@@ -28,6 +28,7 @@ vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *
     int              resized_w, resized_h, w, h;
     if (v->exif && vr_image_upright(im, err)) return err->code;
     if (vr_recipe_sizes(r, im->width, im->height, &resized_w, &resized_h, &w, &h, err)) return err->code;
+    if (v->model.config.uncropped) w = resized_w, h = resized_h;
     if (w != r->crop_width || h != r->crop_height)
         return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
                        r->crop_width, r->crop_height);

@@ -15,7 +15,7 @@ enum { DEFAULT_TOKEN_BUDGET = 2048 };
 
 int vr_report(vitrun_error *out, const vr_error *err)
 {
-    if (out && err->code && !out->code) {
+    if (out && err->code) {
         out->code = (int)err->code;
         snprintf(out->text, sizeof out->text, "%s", err->text);
     }
@@ -340,7 +340,7 @@ vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int image
     const size_t  cols = (size_t)v->model.outputs;
     vr_forward(&v->run, in, images);
     if (ops->finish(&v->backend, err)) return err->code;
-    if (v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
+    if (v->run.tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
     vr_mat result = v->model.head.data ? v->run.logits : v->run.normed;
     for (int b = 0; b < images; b++)
         if (ops->get(&v->backend, logits + (size_t)b * cols, result.data + (size_t)b * result.stride, cols * sizeof(float),
@@ -421,7 +421,7 @@ int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vi
                 v->model.config.depth);
     else {
         const vr_kept *k = &v->kept[block + 1];
-        if (out) memcpy(out, k->data, k->rows * (size_t)v->model.config.dim * sizeof *out);
+        if (out && k->rows) memcpy(out, k->data, k->rows * (size_t)v->model.config.dim * sizeof *out);
         if (offsets) memcpy(offsets, v->kept_offsets, ((size_t)v->kept_images + 1) * sizeof *offsets);
     }
     return vr_report(err, &e);

@@ -40,7 +40,8 @@ enum {
     VITRUN_NONFINITE = 8 /* a NaN or an infinity among weights or logits */
 };
 
-/* Set to {0} before the first call; the sentence says what, where, found, wanted, and the remedy. */
+/* Set to {0} before the first call; a call that fails overwrites it, one that does not leaves it alone.  The sentence says
+ * what, where, found, wanted, and the remedy. */
 typedef struct {
     int  code;
     char text[600];

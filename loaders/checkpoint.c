@@ -294,16 +294,29 @@ static const row *row_of_name(const table *t, const vr_config *c, const char *na
     return NULL;
 }
 
-/* A tensor of block `depth` or above means that the description is of a shallower model: running it would be wrong. */
-static bool too_deep(const table *t, const vr_config *c, const char *name)
+/* The number of the block that a tensor's name puts it in, -1 outside blocks. */
+static long block_of(const table *t, const char *name)
 {
     for (size_t i = 0; i < t->count; i++) {
         size_t stem = strcspn(t->rows[i].name, "%");
-        if (!in_block(t->rows[i].place) || strncmp(name, t->rows[i].name, stem) || name[stem] < '0' || name[stem] > '9')
-            continue;
-        return atoi(name + stem) >= c->depth;
+        if (in_block(t->rows[i].place) && strncmp(name, t->rows[i].name, stem) == 0 && name[stem] >= '0' && name[stem] <= '9')
+            return strtol(name + stem, NULL, 10);
     }
-    return false;
+    return -1;
+}
+
+/* Tensors that are part of the arithmetic wherever they occur, so that a model run without them answers wrongly: any
+ * in a block (LayerScale, norms of queries and keys, adapters), and the norm of pooled features. */
+static vr_status check_foreign(const vr_checkpoint *ck, const table *t, const char *name, vr_error *err)
+{
+    long block = block_of(t, name);
+    if (block >= ck->c.depth)
+        return vr_fail(err, VR_E_MODEL, "too-deep", "%s: has %s, but %s has only %d blocks; name the right architecture.",
+                       vr_quotez(vr_safetensors_path(ck->st)).text, vr_quotez(name).text, ck->c.name, ck->c.depth);
+    if (block < 0 && strncmp(name, "fc_norm.", 8)) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "tensor-foreign",
+                   "%s: has %s, with which %s does not compute; its answers would be wrong. Name the right architecture.",
+                   vr_quotez(vr_safetensors_path(ck->st)).text, vr_quotez(name).text, ck->c.name);
 }
 
 static vr_status check_extras(const vr_checkpoint *ck, const table *t, bool strict, vr_error *err)
@@ -311,9 +324,7 @@ static vr_status check_extras(const vr_checkpoint *ck, const table *t, bool stri
     for (size_t i = 0; i < vr_safetensors_count(ck->st); i++) {
         const char *name = vr_safetensors_at(ck->st, i)->name;
         if (row_of_name(t, &ck->c, name)) continue;
-        if (too_deep(t, &ck->c, name))
-            return vr_fail(err, VR_E_MODEL, "too-deep", "%s: has %s, but %s has only %d blocks; name the right architecture.",
-                           vr_quotez(vr_safetensors_path(ck->st)).text, vr_quotez(name).text, ck->c.name, ck->c.depth);
+        if (check_foreign(ck, t, name, err)) return VR_E_MODEL;
         bool known = !strict;
         for (size_t k = 0; !known && k < sizeof harmless / sizeof *harmless; k++) known = strstr(name, harmless[k]) != NULL;
         if (!known)
@@ -348,11 +359,23 @@ static vr_status fill_classes(vr_checkpoint *ck, vr_config *c, vr_error *err)
     if (c->classes >= 0) return VR_OK;
     const vr_tensor *head = tensor_at(ck, VR_AT_HEAD_WEIGHT);
     uint64_t         rows = head && head->rank == 2 ? head->shape[0] : 0;
+    char             found[128];
+    if (head && rows == 0)
+        return vr_fail(err, VR_E_MODEL, "tensor-shape", "%s: %s is %s; a classifier has one row a class.",
+                       vr_quotez(vr_safetensors_path(ck->st)).text, head->name, shape_text(found, head->shape, head->rank));
     if (rows > 1000000)
         return vr_fail(err, VR_E_MODEL, "tensor-shape", "%s: the classifier has %llu rows; at most 1,000,000 are supported.",
                        vr_quotez(vr_safetensors_path(ck->st)).text, (unsigned long long)rows);
     c->classes = ck->c.classes = (int)rows;
     return VR_OK;
+}
+
+/* timm averages the two special tokens there; the class token alone would be another answer. */
+static vr_status check_head(const vr_checkpoint *ck, vr_error *err)
+{
+    if (ck->c.head != VR_HEAD_DISTILLED || ck->c.classes > 0) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "not-supported", "%s: a distilled model without its two classifiers is not supported yet.",
+                   vr_quotez(vr_safetensors_path(ck->st)).text);
 }
 
 static void fill_grid(vr_checkpoint *ck, vr_config *c)
@@ -397,6 +420,7 @@ vr_status vr_checkpoint_open(vr_checkpoint **out, const char *path, vr_config *c
                          "%s: its tensors are named as %s does, but its config describes a %s checkpoint.",
                          vr_quotez(path).text, vr_layout_name(layout), vr_layout_name(c->layout));
     if (status == VR_OK) status = fill_classes(ck, c, err);
+    if (status == VR_OK) status = check_head(ck, err);
     if (status == VR_OK && fit_grid) fill_grid(ck, c);
     if (status == VR_OK) status = check_all(ck, strict, err);
     if (status) {

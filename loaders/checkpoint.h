@@ -44,7 +44,8 @@ typedef struct vr_checkpoint vr_checkpoint;
  * square position table of another size.
  *   strict   tensors that the model does not use are an error
  * Fails as vr_safetensors_open does, and with VR_E_MODEL rules "tensor-missing", "tensor-shape", "tensor-dtype",
- * "tensor-extra", "too-deep"; both names or both shapes are in the message. */
+ * "tensor-extra", "tensor-foreign" (unused, but part of some model's arithmetic), "too-deep"; both names or both shapes
+ * are in the message. */
 vr_status vr_checkpoint_open(vr_checkpoint **out, const char *path, vr_config *c, bool fit_grid, size_t max_header, bool strict,
                              vr_error *err);
 

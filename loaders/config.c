@@ -86,7 +86,7 @@ vr_status vr_config_set_size(vr_config *c, int height, int width, vr_error *err)
     if (r->crop_height == height && r->crop_width == width) return VR_OK;
     r->crop_height = height, r->crop_width = width;
     if (r->resize == VR_RESIZE_SQUASH)
-        r->resize_height = height, r->resize_width = width;
+        r->resize_height = (int)floor(height / c->crop_pct), r->resize_width = (int)floor(width / c->crop_pct);
     else if (r->resize == VR_RESIZE_SHORTER)
         r->resize_height = r->resize_width = (int)floor((height < width ? height : width) / c->crop_pct);
     vr_recipe_name(r);
@@ -343,6 +343,30 @@ static vr_status set_label(const reader *r, vr_config *c, size_t i, const char *
     return vr_fail(r->err, VR_E_MEMORY, "", "No memory for the labels of %s.", vr_quotez(r->path).text);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(vr_json_key(*(const vr_json *const *)a), vr_json_key(*(const vr_json *const *)b));
+}
+
+static int key_is(const void *name, const void *member) { return strcmp(name, vr_json_key(*(const vr_json *const *)member)); }
+
+/* The members of an object [vr_json_size], sorted by key: 60,000 labels are looked up among as many. */
+static vr_status sort_members(const reader *r, const vr_json *object, const vr_json ***out)
+{
+    size_t n = vr_json_size(object);
+    *out = vr_alloc(n, sizeof **out);
+    if (!*out) return vr_fail(r->err, VR_E_MEMORY, "", "No memory for the labels of %s.", vr_quotez(r->path).text);
+    for (size_t i = 0; i < n; i++) (*out)[i] = vr_json_item(object, i);
+    qsort(*out, n, sizeof **out, by_key);
+    return VR_OK;
+}
+
+static const vr_json *find_member(const vr_json *const *sorted, size_t count, const char *key)
+{
+    const vr_json *const *found = bsearch(key, sorted, count, sizeof *sorted, key_is);
+    return found ? *found : NULL;
+}
+
 /* timm: "label_names": [...] in class order, "label_descriptions": {name: words} or [...]. */
 static vr_status read_timm_labels(const reader *r, const vr_json *doc, vr_config *c)
 {
@@ -352,15 +376,23 @@ static vr_status read_timm_labels(const reader *r, const vr_json *doc, vr_config
         return wrong_type(r, "label_names", "a list of texts", names);
     if (vr_json_size(names) == 0) return VR_OK;
     if (make_labels(r, c, vr_json_size(names))) return VR_E_MEMORY;
-    for (size_t i = 0; i < vr_json_size(names); i++) {
+    const vr_json **sorted = NULL;
+    const bool      by_name = words && vr_json_type(words) == VR_JSON_OBJECT;
+    if (by_name && sort_members(r, words, &sorted)) return VR_E_MEMORY;
+    vr_status status = VR_OK;
+    for (size_t i = 0; i < vr_json_size(names) && status == VR_OK; i++) {
         const char *name, *description = NULL;
-        if (!vr_json_string(vr_json_item(names, i), &name)) return wrong_type(r, "label_names", "a list of texts", names);
-        if (words && vr_json_type(words) == VR_JSON_OBJECT) vr_json_string(vr_json_get(words, name), &description);
+        if (!vr_json_string(vr_json_item(names, i), &name)) {
+            status = wrong_type(r, "label_names", "a list of texts", names);
+            break;
+        }
+        if (by_name) vr_json_string(find_member(sorted, vr_json_size(words), name), &description);
         if (words && vr_json_type(words) == VR_JSON_ARRAY && i < vr_json_size(words))
             vr_json_string(vr_json_item(words, i), &description);
-        if (set_label(r, c, i, description ? description : name, description ? name : "")) return VR_E_MEMORY;
+        status = set_label(r, c, i, description ? description : name, description ? name : "");
     }
-    return VR_OK;
+    free(sorted);
+    return status;
 }
 
 /* transformers: "id2label": {"0": words, ...}, every index from 0 on exactly once. */
@@ -609,14 +641,18 @@ static vr_status parse_hf_recipe(const char *folder, const hf_source *s, vr_conf
     }
     /* The size the pictures come out with is the size the model is run at. */
     int height = p->crop_height, width = p->crop_width;
-    if (height == 0) {
+    c->uncropped = height == 0;
+    if (c->uncropped) {
         if (p->resize == VR_RESIZE_SHORTER) p->crop_height = p->crop_width = height = width = p->resize_height;
         if (p->resize == VR_RESIZE_SQUASH) p->crop_height = height = p->resize_height, p->crop_width = width = p->resize_width;
         if (p->resize == VR_RESIZE_NONE) p->crop_height = height = c->image_height, p->crop_width = width = c->image_width;
     }
-    c->crop_pct = p->resize == VR_RESIZE_SHORTER ? (double)(height < width ? height : width) / p->resize_height : 1;
+    int shorter = p->resize_height < p->resize_width ? p->resize_height : p->resize_width;
+    c->crop_pct = p->resize == VR_RESIZE_NONE ? 1 : (double)(height < width ? height : width) / shorter;
     vr_recipe_name(p);
-    return vr_config_set_size(c, height, width, err);
+    vr_error why = {0};
+    if (vr_config_set_size(c, height, width, &why) == VR_OK) return VR_OK;
+    return vr_fail(err, VR_E_MODEL, "config-size", "%s: %s", vr_quotez(path).text, why.text);
 }
 
 static bool architecture_is(const vr_json *doc, const char *name)
@@ -676,9 +712,9 @@ vr_status vr_config_read_folder(vr_config *out, bool *found, const char *data_di
     reader    r = {path, err};
     vr_status status = vr_json_read(&doc, path, 16 << 20, err); /* 1,000,000 labels fit */
     if (status == VR_OK) {
-        if (vr_json_get(doc, "architecture"))
+        if (vr_json_type(vr_json_get(doc, "architecture")) != VR_JSON_NULL)
             status = parse_timm(&r, doc, data_dir, &c);
-        else if (vr_json_get(doc, "model_type"))
+        else if (vr_json_type(vr_json_get(doc, "model_type")) != VR_JSON_NULL)
             status = parse_hf(&r, doc, folder, &c);
         else
             status = vr_fail(err, VR_E_MODEL, "config-kind",

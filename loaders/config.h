@@ -27,8 +27,9 @@ typedef struct {
     bool         layer_scale; /* x + gamma * f(x), Touvron et al. 2021 (CaiT) */
     float        norm_eps;
 
-    vr_recipe recipe;   /* crop_height x crop_width is the size the model is run at */
-    double    crop_pct; /* crop / resize, for other sizes; 0 where the picture is squashed */
+    vr_recipe recipe;    /* crop_height x crop_width is the size the model is run at */
+    double    crop_pct;  /* crop / resize, for other sizes */
+    bool      uncropped; /* its library crops nothing: a picture that resizing leaves at another size has no answer */
 
     char   labels_file[64]; /* name of a file in configs/labels, "" where the labels are below or unknown */
     int    label_count;

@@ -37,11 +37,11 @@ static void error_exit(j_common_ptr cinfo)
     char text[JMSG_LENGTH_MAX], sentence[JMSG_LENGTH_MAX + 32];
     cinfo->err->format_message(cinfo, text);
     snprintf(sentence, sizeof sentence, "cannot be decoded: %s", text);
-    if (self(cinfo)->rows_begun && self(cinfo)->limits->allow_truncated) longjmp(self(cinfo)->leave, 1);
     if (cinfo->err->msg_code == JERR_OUT_OF_MEMORY) {
         self(cinfo)->status = vr_fail(self(cinfo)->err, VR_E_MEMORY, "", "no memory to decode a JPEG picture");
         longjmp(self(cinfo)->leave, 1);
     }
+    if (self(cinfo)->rows_begun && self(cinfo)->limits->allow_truncated) longjmp(self(cinfo)->leave, 1);
     stop(self(cinfo), "damaged", sentence);
 }
 

@@ -30,7 +30,9 @@ static void stop(decoder *d, vr_status status)
 static void on_error(png_structp png, png_const_charp text)
 {
     decoder *d = png_get_error_ptr(png);
-    if (!(d->rows_begun && d->limits->allow_truncated)) {
+    if (strstr(text, "memory")) { /* "Out of memory", "IDAT: insufficient memory" */
+        d->status = vr_fail(d->err, VR_E_MEMORY, "", "no memory to decode a PNG picture");
+    } else if (!(d->rows_begun && d->limits->allow_truncated)) {
         const char *rule = strcmp(text, "truncated") == 0 ? "truncated" : "damaged";
         d->status = vr_fail(d->err, VR_E_IMAGE, rule, "the PNG data cannot be decoded: %s", vr_quotez(text).text);
     }

@@ -60,8 +60,9 @@ static void resample(double *out, const double *in, int lines, size_t out_line, 
 vr_status vr_positions_resample(float *out, int out_h, int out_w, const float *in, int in_h, int in_w, int dim, bool antialias,
                                 vr_error *err)
 {
-    size_t d = (size_t)dim, in_cells = (size_t)in_h * (size_t)in_w, mid_cells = (size_t)in_h * (size_t)out_w,
-           out_cells = (size_t)out_h * (size_t)out_w;
+    size_t d = (size_t)dim, in_cells = (size_t)in_h * (size_t)in_w, out_cells = (size_t)out_h * (size_t)out_w,
+           rows_first = (size_t)in_h * (size_t)out_w, columns_first = (size_t)out_h * (size_t)in_w,
+           mid_cells = rows_first <= columns_first ? rows_first : columns_first; /* from 1 x N to N x 1 the other has N * N */
     double   *wide = vr_alloc(in_cells * d, sizeof *wide), *middle = vr_alloc(mid_cells * d, sizeof *middle);
     double   *tall = vr_alloc(out_cells * d, sizeof *tall);
     int       longest = in_h > in_w ? in_h : in_w;
@@ -69,8 +70,13 @@ vr_status vr_positions_resample(float *out, int out_h, int out_w, const float *i
     vr_status status = VR_OK;
     if (wide && middle && tall && weight) {
         for (size_t i = 0; i < in_cells * d; i++) wide[i] = in[i];
-        resample(middle, wide, in_h, (size_t)out_w * d, (size_t)in_w * d, out_w, d, in_w, d, dim, antialias, weight);
-        resample(tall, middle, out_w, d, d, out_h, (size_t)out_w * d, in_h, (size_t)out_w * d, dim, antialias, weight);
+        if (rows_first <= columns_first) {
+            resample(middle, wide, in_h, (size_t)out_w * d, (size_t)in_w * d, out_w, d, in_w, d, dim, antialias, weight);
+            resample(tall, middle, out_w, d, d, out_h, (size_t)out_w * d, in_h, (size_t)out_w * d, dim, antialias, weight);
+        } else {
+            resample(middle, wide, in_w, d, d, out_h, (size_t)in_w * d, in_h, (size_t)in_w * d, dim, antialias, weight);
+            resample(tall, middle, out_h, (size_t)out_w * d, (size_t)in_w * d, out_w, d, in_w, d, dim, antialias, weight);
+        }
         for (size_t i = 0; i < out_cells * d; i++) out[i] = (float)tall[i];
     } else {
         status = vr_fail(err, VR_E_MEMORY, "", "No memory to resample a position table from %dx%d to %dx%d.", in_h, in_w, out_h,

@@ -24,7 +24,6 @@
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
-#define STBI_NO_THREAD_LOCALS
 #define STBI_MAX_DIMENSIONS 65535
 #include <stb/stb_image.h>
 #pragma GCC diagnostic pop
@@ -73,6 +72,8 @@ static vr_status load(uint8_t **pixels, const vr_image *out, int channels, vr_by
     stream                         s = {file, false};
     int                            width, height, found;
     *pixels = stbi_load_from_callbacks(&io, &s, &width, &height, &found, channels);
+    if (!*pixels && strcmp(stbi_failure_reason(), "outofmem") == 0)
+        return vr_fail(err, VR_E_MEMORY, "", "no memory to decode a %s picture", out->format);
     if (!*pixels)
         return vr_fail(err, VR_E_IMAGE, s.short_of ? "truncated" : "damaged", "the %s data cannot be decoded: %s", out->format,
                        stbi_failure_reason());

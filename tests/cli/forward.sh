@@ -37,6 +37,8 @@ io=$TINY/io.safetensors
 run vitrun forward -m "$TINY" --input "$io" --output plain.safetensors
 check 'without --blocks: only logits' all test "$code" -eq 0 -- grep -aq logits plain.safetensors -- test -z "$(grep -ao block_ plain.safetensors)"
 exits 'no tensor named pixels' 2 forward -m "$TINY" --input "$TINY/model.safetensors" --output x
+head -c 100 "$io" >cut.safetensors
+exits 'a damaged input' 5 forward -m "$TINY" --input cut.safetensors --output x
 exits 'a missing input' 5 forward -m "$TINY" --input no-such-file --output x
 exits 'a size that does not fit the patches' 2 forward --arch vit_small_patch14_dinov2 --random --input "$io" --output x
 exits 'a full disk' 5 forward -m "$TINY" --input "$io" --output /dev/full

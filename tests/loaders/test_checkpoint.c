@@ -53,6 +53,18 @@ static const mutation mutations[] = {
      .code = VITRUN_MODEL,
      .words = "blocks.0.norm1.weight"},
     {.what = "a block too many", .change = ADD, .to = "blocks.4.norm1.weight", .code = VITRUN_MODEL, .words = "only 4 blocks"},
+    {.what = "a block far too many",
+     .change = ADD,
+     .to = "blocks.4294967296.norm1.weight",
+     .code = VITRUN_MODEL,
+     .words = "only 4 blocks"},
+    {.what = "LayerScale in a model without",
+     .change = ADD,
+     .to = "blocks.0.ls1.gamma",
+     .code = VITRUN_MODEL,
+     .words = "does not compute"},
+    {.what = "a norm of queries", .change = ADD, .to = "blocks.3.attn.q_norm.weight", .code = VITRUN_MODEL, .words = "q_norm"},
+    {.what = "a norm of pooled features", .change = ADD, .to = "fc_norm.weight", .code = VITRUN_MODEL, .words = "fc_norm"},
     {.what = "fc1 transposed",
      .tensor = "blocks.1.mlp.fc1.weight",
      .change = RESHAPE,
@@ -228,6 +240,45 @@ Test(checkpoint, mutants_are_refused_by_name)
         scratch_end();
     }
     free(config);
+}
+
+/* Broken if it fails: where the classes are counted in the file, a misshapen classifier makes a model without one. */
+Test(checkpoint, a_misshapen_classifier_is_not_an_absent_one, .init = scratch_begin, .fini = scratch_end)
+{
+    static const mutation shapes[] = {
+        {.what = "rank 3", .tensor = "head.weight", .change = RESHAPE, .rank = 3, .shape = {10, 48, 1}},
+        {.what = "rank 1", .tensor = "head.weight", .change = RESHAPE, .rank = 1, .shape = {480}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        vr_config      c = {0};
+        vr_error       err = {0};
+        bool           found;
+        vr_checkpoint *ck;
+        write_mutant(&shapes[i]);
+        cr_assert_eq(vr_config_read_folder(&c, &found, "configs", good, &err), VR_OK, "%s", err.text);
+        c.classes = -1;
+        cr_expect_eq(vr_checkpoint_open(&ck, scratch_path("model.safetensors"), &c, false, 0, false, &err), VR_E_MODEL, "%s",
+                     shapes[i].what);
+        cr_expect(strstr(err.text, "head.weight"), "%s: %s", shapes[i].what, err.text);
+        vr_checkpoint_close(ck);
+        vr_config_free(&c);
+    }
+}
+
+/* Broken if it fails: the features of a distilled model are those of one of its two tokens, where timm gives their mean. */
+Test(checkpoint, a_distilled_model_needs_its_classifiers)
+{
+    vr_config      c = {0};
+    vr_error       err = {0};
+    bool           found;
+    vr_checkpoint *ck;
+    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", "tests/golden/models/timm_distilled", &err), VR_OK, "%s",
+                 err.text);
+    c.classes = 0;
+    cr_expect_eq(vr_checkpoint_open(&ck, "tests/golden/models/timm_distilled", &c, false, 0, false, &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "not supported yet"), "%s", err.text);
+    vr_checkpoint_close(ck);
+    vr_config_free(&c);
 }
 
 /* Broken if it fails: the deterministic random weights are not those that timm was given for the expected logits. */

@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../loaders/config.h"
@@ -90,6 +92,9 @@ static const case_of_config cases[] = {
     {"transformers, no width", "{\"model_type\":\"vit\"}", VR_E_MODEL, "width"},
     {"neither", "{\"hello\":1}", VR_E_MODEL, "--arch"},
     {"not an object", "[1]", VR_E_MODEL, "--arch"},
+    {"an architecture of null", "{\"architecture\":null}", VR_E_MODEL, "--arch"},
+    {"a model_type of null", "{\"model_type\":null}", VR_E_MODEL, "--arch"},
+    {"an architecture of null beside a model_type", HF(",\"architecture\":null"), VR_OK, NULL},
     {"broken JSON", "{\"architecture\":", VR_E_MODEL, "config.json"},
     {"a key twice", "{\"architecture\":\"vit_tiny_patch16_224\",\"architecture\":\"vit_base_patch16_224\"}", VR_E_MODEL,
      "architecture"},
@@ -139,8 +144,10 @@ Test(config, recipes)
         {TIMM(",\"pretrained_cfg\":{\"crop_pct\":0.95}"), NULL, "bicubic-235-crop224", VR_RESIZE_SHORTER, VR_OFFSET_HALF_EVEN},
         {TIMM(",\"pretrained_cfg\":{\"crop_pct\":1.0,\"input_size\":[3,384,384]}"), NULL, "bicubic-384-crop384",
          VR_RESIZE_SHORTER, VR_OFFSET_HALF_EVEN},
-        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\",\"interpolation\":\"bilinear\"}"), NULL, "bilinear-squash224",
-         VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\",\"crop_pct\":1.0,\"interpolation\":\"bilinear\"}"), NULL,
+         "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\"}"), NULL, "bicubic-squash248-crop224", VR_RESIZE_SQUASH,
+         VR_OFFSET_HALF_EVEN},
         {HF(""), NULL, "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""), "{\"size\":384,\"resample\":3}", "bicubic-squash384", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""),
@@ -167,6 +174,26 @@ Test(config, other_sizes_keep_the_crop_ratio)
     cr_expect_eq(vr_config_set_size(&c, 100, 100, &err), VR_E_USAGE);
     cr_expect(strstr(err.text, "multiple of its patch side 16"), "%s", err.text);
     vr_config_free(&c);
+
+    c = read_both(HF(""), "{\"size\":256,\"crop_size\":224,\"do_center_crop\":true}");
+    cr_assert_eq(vr_config_set_size(&c, 384, 384, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bilinear-squash438-crop384");
+    vr_config_free(&c);
+}
+
+/* Broken if it fails: what a file says wrongly is called a wrong use of the program, exit code 2. */
+Test(config, a_size_that_does_not_fit_is_the_config_s_fault)
+{
+    vr_config c = {0};
+    vr_error  err = {0};
+    bool      found = false;
+    scratch_begin();
+    scratch_text("config.json", HF(""));
+    scratch_text("preprocessor_config.json", "{\"size\":225}");
+    cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "preprocessor_config.json") && strstr(err.text, "225x225"), "%s", err.text);
+    cr_expect(!found);
+    scratch_end();
 }
 
 /* Broken if it fails: labels belong to other classes than the checkpoint's. */
@@ -185,4 +212,28 @@ Test(config, labels)
     cr_expect_str_eq(c.label_names[1], "two");
     cr_expect_str_eq(c.label_synsets[1], "n2");
     vr_config_free(&c);
+}
+
+/* Broken if it fails: a config of a few megabytes keeps the reader busy with looking its labels up. */
+Test(config, many_labels_are_found_quickly, .timeout = 30)
+{
+    enum { MANY = 60000, EACH = 240 };
+    char     *text = malloc((size_t)MANY * 2 * EACH), *at = text;
+    vr_config c = {0};
+    vr_error  err = {0};
+    bool      found = false;
+    cr_assert(text);
+    at += sprintf(at, "{\"architecture\":\"vit_tiny_patch16_224\",\"num_classes\":%d,\"label_names\":[", MANY);
+    for (int i = 0; i < MANY; i++) at += sprintf(at, "%s\"%0100d\"", i ? "," : "", i);
+    at += sprintf(at, "],\"label_descriptions\":{");
+    for (int i = MANY; i-- > 0;) at += sprintf(at, "\"%0100d\":\"w%d\"%s", i, i, i ? "," : "}}");
+    scratch_begin();
+    scratch_write("config.json", text, (size_t)(at - text));
+    double started = vr_now();
+    cr_assert_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_OK, "%s", err.text);
+    cr_expect(vr_now() - started < 4, "%g s", vr_now() - started);
+    cr_expect_str_eq(c.label_names[12345], "w12345");
+    vr_config_free(&c);
+    scratch_end();
+    free(text);
 }

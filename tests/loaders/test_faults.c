@@ -1,4 +1,5 @@
 /* Every allocation and every call of the operating system fails once, and for good, in each of the loaders' tasks. */
+#include "../../loaders/image.h"
 #include "../../loaders/json.h"
 #include "../../loaders/labels.h"
 #include "../../loaders/safetensors.h"
@@ -123,6 +124,47 @@ Test(faults, every_allocation, .init = prepare, .fini = scratch_end, .timeout = 
         long once = fail_each(t, FAULT_MALLOC, false, VR_E_MEMORY), good = fail_each(t, FAULT_MALLOC, true, VR_E_MEMORY);
         printf("faults: %s, %ld and %ld failing allocations\n", tasks[t].name, once, good);
         cr_assert_geq(once, 4);
+    }
+}
+
+/* Broken: a machine without memory decodes other pixels, or calls the picture damaged, or the decoder leaks. */
+Test(faults, pictures_without_memory, .timeout = 120)
+{
+    /* Not WebP: Debian's libwebp calls a picture damaged then, or crashes. */
+    static const char *const names[] = {"progressive.jpg", "cmyk.jpg",  "rgb-420.jpg", "rgb.png", "palette-1-adam7.png",
+                                        "rgba.png",        "plain.gif", "palette.bmp", "rle.tga", "raw.psd",
+                                        "binary.ppm"};
+    if (!faults_in_malloc()) return;
+    for (size_t i = 0; i < 2 * (sizeof names / sizeof *names); i++) {
+        const char     *name = names[i / 2];
+        vr_image_limits limits = vr_image_limits_default();
+        vr_image        good, im;
+        vr_error        err = {0};
+        uint8_t        *bytes;
+        size_t          length;
+        bool            hit = true;
+        char            path[100];
+        limits.allow_truncated = i % 2;
+        snprintf(path, sizeof path, "tests/pictures/%s", name);
+        cr_assert_eq(vr_image_file_read(&bytes, &length, path, 1 << 24, &err), VR_OK, "%s", err.text);
+        cr_assert_eq(vr_image_decode(&good, bytes, length, &limits, &err), VR_OK, "%s: %s", name, err.text);
+        const size_t size = (size_t)good.width * (size_t)good.height * 3;
+        for (long n = 0; hit; n++) {
+            vr_error why = {0};
+            faults_begin(FAULT_MALLOC, n, true);
+            vr_status status = vr_image_decode(&im, bytes, length, &limits, &why);
+            hit = faults_end();
+            if (status == VR_OK) {
+                cr_expect_arr_eq(im.rgb, good.rgb, size, "%s, allocation %ld: other pixels", name, n);
+                vr_image_free(&im);
+            } else {
+                cr_expect_eq(status, VR_E_MEMORY, "%s, allocation %ld: %d %s", name, n, status, why.text);
+            }
+            cr_expect_eq(faults_live(), status == VR_OK ? 1 : 0, "%s, allocation %ld: memory stays", name, n);
+            cr_assert_lt(n, 1000);
+        }
+        vr_image_free(&good);
+        free(bytes);
     }
 }
 

@@ -1,0 +1,142 @@
+/* From picture files to results: what the model may be given, and what a caller is told. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../engine/internal.h"
+#include "../../kernels/cpu/cpu.h"
+#include "../../loaders/file.h"
+#include "../loaders/scratch.h"
+
+static const char good[] = "tests/golden/models/hf_vit"; /* 32 x 32, patches of 8 */
+
+static void copy(const char *name)
+{
+    char     from[200], *bytes;
+    size_t   length;
+    vr_error err = {0};
+    snprintf(from, sizeof from, "%s/%s", good, name);
+    cr_assert_eq(vr_file_read(&bytes, &length, from, 1 << 24, &err), VR_OK, "%s", err.text);
+    scratch_write(name, bytes, length);
+    free(bytes);
+}
+
+/* The good model with another preprocessor_config.json; NULL: with its own. */
+static vitrun *open_with(const char *preprocessor)
+{
+    vitrun        *v;
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    copy("config.json");
+    copy("model.safetensors");
+    if (preprocessor)
+        scratch_text("preprocessor_config.json", preprocessor);
+    else
+        copy("preprocessor_config.json");
+    o.model = scratch_path("."), o.threads = 1;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    return v;
+}
+
+/* A grey picture of a size. */
+static size_t make_picture(char out[1 << 14], int width, int height)
+{
+    int n = snprintf(out, 1 << 14, "P5 %d %d 255\n", width, height);
+    for (int i = 0; i < width * height; i++) out[n + i] = (char)(i * 7);
+    return (size_t)(n + width * height);
+}
+
+/* Broken if it fails: a picture is cropped where the model's own library takes it whole or not at all. */
+Test(pictures, what_is_not_cropped_must_come_out_at_the_models_size, .init = scratch_begin, .fini = scratch_end)
+{
+    static const struct {
+        const char *preprocessor;
+        int         width, height, code;
+    } table[] = {
+        {"{\"do_resize\":false}", 32, 32, VITRUN_OK},
+        {"{\"do_resize\":false}", 40, 32, VITRUN_IMAGE},
+        {"{\"do_resize\":false}", 32, 31, VITRUN_IMAGE},
+        {"{\"do_resize\":false,\"do_center_crop\":true,\"crop_size\":32}", 40, 33, VITRUN_OK},
+        {"{\"size\":{\"shortest_edge\":32}}", 64, 64, VITRUN_OK},
+        {"{\"size\":{\"shortest_edge\":32}}", 64, 32, VITRUN_IMAGE},
+        {"{\"size\":{\"height\":32,\"width\":32}}", 64, 40, VITRUN_OK},
+    };
+    static char  bytes[1 << 14];
+    static float pixels[3 * 32 * 32];
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        vitrun_error e = {0};
+        vitrun      *v = open_with(table[i].preprocessor);
+        size_t       length = make_picture(bytes, table[i].width, table[i].height);
+        cr_expect_eq(vitrun_pixels_of_memory(v, bytes, length, pixels, &e), table[i].code, "case %zu: %s", i, e.text);
+        vitrun_close(v);
+    }
+}
+
+/* Broken if it fails: somebody who goes through pictures with one vitrun_error reads the first failure's sentence for all. */
+Test(pictures, an_error_is_that_of_the_last_failure, .init = scratch_begin, .fini = scratch_end)
+{
+    static float pixels[3 * 32 * 32];
+    vitrun_error e = {0};
+    vitrun      *v = open_with(NULL);
+    cr_expect_eq(vitrun_pixels_of_file(v, "absent.jpg", pixels, &e), VITRUN_IO);
+    cr_expect_eq(vitrun_pixels_of_memory(v, "hello", 5, pixels, &e), VITRUN_IMAGE);
+    cr_expect_eq(e.code, VITRUN_IMAGE);
+    cr_expect(strstr(e.text, "no picture"), "%s", e.text);
+    vitrun_close(v);
+}
+
+static bool get_fails;
+
+static vr_status get(vr_backend *be, void *host, const void *src, size_t bytes, vr_error *err)
+{
+    if (get_fails) return vr_fail(err, VR_E_DEVICE, "get", "the device is gone");
+    return vr_cpu.get(be, host, src, bytes, err);
+}
+
+static int count_answers(const vitrun_result *r, void *user)
+{
+    *(int *)user += r->code == VITRUN_OK;
+    return 0;
+}
+
+/* Broken if it fails: after block outputs could not be kept once, the same vitrun never classifies again. */
+Test(pictures, a_failed_run_does_not_spoil_the_next)
+{
+    static const char *const paths[] = {"tests/pictures/rgb.png", "tests/pictures/grey.png"};
+    static const float       pixels[3 * 32 * 32];
+    const float *const       one[] = {pixels};
+    vr_ops                   ops = vr_cpu;
+    vitrun_error             e = {0};
+    vitrun_options           o = vitrun_defaults();
+    float                    logits[16];
+    int                      answers = 0;
+    vitrun                  *v;
+    ops.get = get;
+    o.model = good, o.threads = 1, o.keep_blocks = 1;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    v->backend.ops = &ops;
+    get_fails = true;
+    cr_expect_eq(vitrun_run(v, logits, one, NULL, 1, &e), VITRUN_DEVICE);
+    get_fails = false;
+    cr_expect_eq(vitrun_classify(v, paths, 2, 0, count_answers, &answers, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(answers, 2);
+    cr_expect_eq(vitrun_run(v, logits, one, NULL, 1, &e), VITRUN_OK, "%s", e.text);
+    vitrun_close(v);
+}
+
+/* Broken if it fails: no images at all are an error, or undefined behaviour. */
+Test(pictures, a_run_of_nothing)
+{
+    int            offsets[1] = {7};
+    float          out[1];
+    vitrun        *v;
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    o.model = good, o.threads = 1, o.keep_blocks = 1;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(vitrun_run(v, out, NULL, NULL, 0, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(vitrun_block_output(v, 0, out, offsets, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(offsets[0], 0);
+    vitrun_close(v);
+}
