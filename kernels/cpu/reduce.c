@@ -143,10 +143,7 @@ void vr_reduction_cosines(const vr_reduction *r, const vr_isa *isa, const vr_lan
                         .depth = min_int(DEPTH, depth - from)};
         isa->gemm(&gemm, 0, M, 0);
     }
-    for (int i = 0; i < M && !dot; i++) {
-        float *row = lane->block + i * isa->panel;
-        for (int j = 0; j < sources; j++) row[j] = row[j] * r->scale[first + i] * r->scale[first + source + j];
-    }
+    if (!dot) isa->merge_scale(lane->block, r->scale + first, r->scale + first + source, M, sources);
 }
 
 void vr_reduction_nearest(const vr_reduction *r, const vr_isa *isa, const vr_lane *lane, int first, int M, int N, int barred,
