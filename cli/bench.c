@@ -107,7 +107,7 @@ static vr_status prepare(work *w, const vitrun *v, int batch, vr_error *err)
     size_t                one = 3 * (size_t)a->image_height * (size_t)a->image_width;
     w->pixels = vr_alloc(different * one, sizeof *w->pixels);
     w->each = calloc((size_t)batch, sizeof *w->each);
-    w->logits = vr_alloc((size_t)batch * cli_outputs(v), sizeof *w->logits);
+    w->logits = vr_alloc((size_t)batch * (size_t)vitrun_about(v)->outputs, sizeof *w->logits);
     if (!w->pixels || !w->each || !w->logits)
         return vr_fail(err, VR_E_MEMORY, "memory", "no memory for a batch of %d images", batch);
     fill(w->pixels, different * one);
@@ -148,7 +148,7 @@ static vr_status measure(result *r, vitrun *v, const cli_options *o, vr_error *e
         if (run_once(v, &w, r->batch, &ms, err)) break;
         if (!add_sample(r, &room, ms)) vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu samples", r->count + 1);
     }
-    if (!err->code) r->digest = fnv1a(w.logits, (size_t)r->batch * cli_outputs(v) * sizeof *w.logits);
+    if (!err->code) r->digest = fnv1a(w.logits, (size_t)r->batch * (size_t)vitrun_about(v)->outputs * sizeof *w.logits);
     r->peak_bytes = (double)cli_peak_bytes();
     free(w.pixels);
     free(w.each);

@@ -265,14 +265,9 @@ static vr_status prepare(run *r, char *const *names, vr_error *err)
 
 static int batch_size(const cli_options *o, vr_error *err)
 {
-    int   *values, batch = 0;
-    size_t count;
-    if (!o->batch || cli_numbers(&values, &count, o->batch, "--batch", 1, 65536, err)) return 0;
-    if (count == 1)
-        batch = values[0];
-    else
-        vr_fail(err, VR_E_USAGE, "value", "--batch is '%s'; classify wants one number", vr_quotez(o->batch).text);
-    free(values);
+    int batch = 0; /* the engine chooses */
+    if (o->batch && !cli_number(&batch, o->batch, 1, 65536))
+        vr_fail(err, VR_E_USAGE, "value", "--batch is '%s'; it wants a whole number from 1 to 65536", vr_quotez(o->batch).text);
     return batch;
 }
 

@@ -8,6 +8,7 @@
 
 #include "../engine/vitrun.h"
 #include "../kernels/base.h"
+#include "../loaders/schedule.h"
 
 /* The values of the flags; options.c holds the one table that fills them, prints --help and makes the completions.
  * Text values are NULL, numbers 0 and switches false where the flag was not given, unless said otherwise. */
@@ -25,6 +26,8 @@ typedef struct {
     const char *data_dir;        /* --data-dir */
     bool        strict;          /* --strict */
     bool        allow_nonfinite; /* --allow-nonfinite */
+
+    vr_merge_words merge; /* --merge, --tau and the like, as words; none given: all NULL */
 
     const char *output, *format; /* -o --output FILE|-, -f --format */
     bool        json;            /* --json */
@@ -85,6 +88,7 @@ vr_status cli_output_open(cli_output *out, const char *path, vr_error *err); /* 
 bool      cli_output_flush(cli_output *out);                                 /* false: no more can be written */
 vr_status cli_output_close(cli_output *out, bool keep, vr_error *err);       /* flushes; reports a full disk */
 int       cli_output_end(cli_output *out, bool keep, int code);              /* closes; `code`, or 5 or 141 with a sentence */
+void      cli_output_abandon(void);                                          /* from a signal handler, before _exit */
 
 /* Text for machines. */
 void cli_json_string(FILE *f, const char *text); /* with quotes; bytes that are no UTF-8 become U+FFFD */
@@ -118,11 +122,11 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
  *   implicit   set to whether that was so; may be NULL */
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err);
 
-/* Numbers that vitrun_run gives for an image: classes, or the pooled features of a model without a classifier. */
-size_t cli_outputs(const vitrun *v);
-
 /* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
 vr_status cli_default_model(const char **path, vr_error *err);
+
+/* One whole number in low .. high; false, and *out untouched, where text is anything else. */
+bool cli_number(int *out, const char *text, int low, int high);
 
 /* A list such as "1,2,4", "1-8", "2-8+2" or "1-64*2": values [*count] in low .. high, the caller's to free.  VR_E_USAGE. */
 vr_status cli_numbers(int **values, size_t *count, const char *text, const char *flag, int low, int high, vr_error *err);

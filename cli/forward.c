@@ -106,7 +106,7 @@ static vr_status add_block(results *r, const vitrun *v, int block, int images, v
 static vr_status compute(results *r, vitrun *v, const input *in, bool blocks, vr_error *err)
 {
     const vitrun_about_t *about = vitrun_about(v);
-    size_t                columns = cli_outputs(v);
+    size_t                columns = (size_t)vitrun_about(v)->outputs;
     vitrun_error          e = {0};
     r->room = 2 + 2 * (size_t)about->depth;
     r->tensors = calloc(r->room, sizeof *r->tensors);

@@ -1,7 +1,7 @@
 /* machine.c: what machine this is. */
+#include "../kernels/threads.h"
 #include "cli.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -30,16 +30,9 @@ static uint64_t kilobytes(const char *path, const char *key)
     return proc_value(text, sizeof text, path, key) ? strtoull(text, NULL, 10) * 1024 : 0;
 }
 
-static int cores(void)
-{
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN); /* more than 1,024 processors do not fit the set */
-}
-
 cli_machine cli_machine_read(void)
 {
-    cli_machine    m = {.cores = cores(),
+    cli_machine    m = {.cores = vr_threads_allowed(""),
                         .memory = kilobytes("/proc/meminfo", "MemTotal"),
                         .memory_free = kilobytes("/proc/meminfo", "MemAvailable")};
     struct utsname u;

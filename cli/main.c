@@ -11,7 +11,10 @@ volatile int cli_stop_signal;
 
 static void stop(int signal_number)
 {
-    if (cli_stop_signal) _exit(128 + signal_number); /* asked twice: at once */
+    if (cli_stop_signal) { /* asked twice: at once */
+        cli_output_abandon();
+        _exit(128 + signal_number);
+    }
     cli_stop_signal = signal_number;
 }
 

@@ -3,6 +3,16 @@
 
 #include <stdlib.h>
 
+bool cli_number(int *out, const char *text, int low, int high)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9') return false; /* strtol takes spaces and signs */
+    long n = strtol(text, &end, 10);
+    if (*end || n < low || n > high) return false;
+    *out = (int)n;
+    return true;
+}
+
 enum { MOST = 1000 }; /* combinations of that many would run for days */
 
 /* Reads digits at *p into *out and moves on. */

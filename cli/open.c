@@ -1,22 +1,11 @@
 /* open.c: from flags to an opened engine. */
 #include "cli.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static bool number(const char *text, int low, int high, int *out)
-{
-    char *end;
-    if (text[0] < '0' || text[0] > '9') return false;
-    long n = strtol(text, &end, 10);
-    if (*end || n < low || n > high) return false;
-    *out = (int)n;
-    return true;
-}
 
 static vr_status threads(const cli_options *o, vitrun_options *out, vr_error *err)
 {
-    if (!o->threads || number(o->threads, 1, 1024, &out->threads)) return VR_OK;
+    if (!o->threads || cli_number(&out->threads, o->threads, 1, 1024)) return VR_OK;
     return vr_fail(err, VR_E_USAGE, "value", "--threads is '%s'; it wants a whole number from 1 to 1024",
                    vr_quotez(o->threads).text);
 }
@@ -31,7 +20,7 @@ static vr_status image_size(const cli_options *o, vitrun_options *out, vr_error 
         strcpy(text, o->img_size);
         char *x = strchr(text, 'x');
         if (x) *x = 0, width = x + 1;
-        if (number(text, 1, 16384, &out->image_height) && number(width, 1, 16384, &out->image_width)) return VR_OK;
+        if (cli_number(&out->image_height, text, 1, 16384) && cli_number(&out->image_width, width, 1, 16384)) return VR_OK;
     }
     return vr_fail(err, VR_E_USAGE, "value", "--img-size is '%s'; it wants N or HEIGHTxWIDTH, each from 1 to 16384",
                    vr_quotez(o->img_size).text);
@@ -72,13 +61,6 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     if (o->exif_given) out->exif = o->exif;
     if (threads(o, out, err) || image_size(o, out, err) || element_type(o, out, err)) return err->code;
     return VR_OK;
-}
-
-size_t cli_outputs(const vitrun *v)
-{
-    const vitrun_about_t *about = vitrun_about(v);
-    if (about->classes) return (size_t)about->classes;
-    return (size_t)about->dim * (strcmp(about->pooling, "class token and mean") == 0 ? 2 : 1);
 }
 
 static void say_dtype(const cli_options *o, const vitrun *v)

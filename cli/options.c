@@ -103,6 +103,7 @@ const cli_command cli_commands[] = {
 #define ENGINE    (CLI_CLASSIFY | CLI_FORWARD | CLI_INFO | CLI_BENCH)
 #define PICTURES  (CLI_CLASSIFY | CLI_PIXELS)
 #define RESULTS   (CLI_CLASSIFY | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
+#define MERGES    (CLI_CLASSIFY | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
 
 static const char dtype_words[] = "auto f32 f16 bf16";
@@ -137,6 +138,28 @@ const cli_flag cli_flags[] = {
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
     {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
+
+    {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.merge), 0, 0, "none mame tome evit diffrate", 0},
+    {"merge-layers", 0, "LIST", "blocks that reduce, such as 0-7 or 3,6,9 (mame, tome, evit)", MERGES, CLI_TEXT, AT(merge.layers), 0, 0, 0, 0},
+    {"tau", 0, "LIST", "mame: similarity above which tokens merge, one or one a block (default 0.8)", MERGES, CLI_TEXT, AT(merge.tau), 0, 0, 0, 0},
+    {"r", 0, "LIST", "tome: tokens merged at a block, one or one a block (default 16, 8 or 7 by depth)", MERGES, CLI_TEXT, AT(merge.r), 0, 0, 0, 0},
+    {"keep", 0, "LIST", "evit: share of tokens kept, one or one a block (default 0.7)", MERGES, CLI_TEXT, AT(merge.keep), 0, 0, 0, 0},
+    {"fuse", 0, 0, "evit: fuse the others into one token", MERGES, CLI_SWITCH, AT(merge.fuse), 0, 0, 0, 0},
+    {"rates", 0, "GMACS", "diffrate: the published table for that cost, such as 8.7", MERGES, CLI_TEXT, AT(merge.rates), 0, 0, 0, 0},
+    {"rates-from", 0, "TABLE", "diffrate: a table of another model, such as deit_small:2.9, scaled by token count", MERGES, CLI_TEXT, AT(merge.rates_from), 0, 0, 0, 0},
+    {"merge-scope", 0, "SCOPE", "mame: decide for each image (default), or for the batch as the paper does", MERGES, CLI_CHOICE, AT(merge.scope), 0, 0, "image batch", 0},
+    {"merge-pool", 0, "POOL", "weigh a mean over tokens by their mass, or not (default: by method)", MERGES, CLI_CHOICE, AT(merge.pool), 0, 0, "plain mass", 0},
+    {"merge-weights", 0, "HOW", "mame: weigh tokens by mass when merging (default plain)", MERGES, CLI_CHOICE, AT(merge.weights), 0, 0, "plain mass", 0},
+    {"rule", 0, "RULE", "mame: alg1 (default), or similarity: single matches merge too", MERGES, CLI_CHOICE, AT(merge.rule), 0, 0, "alg1 similarity", 0},
+    {"refine", 0, "on|off", "mame: drop weights below the mean (default on)", MERGES, CLI_CHOICE, AT(merge.refine), 0, 0, "on off", 0},
+    {"partition", 0, "KIND", "mame: alternating (default), sequential or random", MERGES, CLI_CHOICE, AT(merge.partition), 0, 0, "alternating sequential random", 0},
+    {"merge-seed", 0, "N", "mame: seed of a random partition (default 0)", MERGES, CLI_TEXT, AT(merge.seed), 0, 0, 0, 0},
+    {"feature", 0, "WHAT", "mame: what is compared: x (default), k or k-mean", MERGES, CLI_CHOICE, AT(merge.feature), 0, 0, "x k k-mean", 0},
+    {"similarity", 0, "KIND", "mame: cosine (default) or dot", MERGES, CLI_CHOICE, AT(merge.similarity), 0, 0, "cosine dot", 0},
+    {"forced", 0, "HOW", "mame: 2:1 whatever tau says; tokens without a match merge or drop (default none)", MERGES, CLI_CHOICE, AT(merge.forced), 0, 0, "none merge drop", 0},
+    {"prop-attn", 0, "WHEN", "attention weighs tokens by size: auto (default), on or off", MERGES, CLI_CHOICE, AT(merge.prop_attn), 0, 0, "auto on off", 0},
+    {"restore", 0, "LAYER", "restore what mame merged (MaRe) after this block", MERGES, CLI_TEXT, AT(merge.restore), 0, 0, 0, 0},
+    {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
     {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
     {"exif", 0, "on|off", "turn pictures upright as EXIF says", PICTURES, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
@@ -423,6 +446,13 @@ static vr_status take_environment(words *w, vr_error *err)
     return VR_OK;
 }
 
+/* The one place that keeps merging from the commands until the engine runs schedules. */
+static vr_status merging_not_yet(const cli_options *o, vr_error *err)
+{
+    if (!o->merge.merge || strcmp(o->merge.merge, "none") == 0) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "not-supported", "--merge %s is not supported yet", vr_quotez(o->merge.merge).text);
+}
+
 static vr_status check_together(const cli_options *o, const cli_command *c, vr_error *err)
 {
     if (o->json && o->format && strncmp(o->format, "json", 4) != 0)
@@ -430,6 +460,7 @@ static vr_status check_together(const cli_options *o, const cli_command *c, vr_e
     if (o->random && o->model) return vr_fail(err, VR_E_USAGE, "flags", "--random and --model contradict each other; give one");
     if (o->random && !o->arch)
         return vr_fail(err, VR_E_USAGE, "flags", "--random wants --arch NAME: which architecture shall have random weights?");
+    if (vr_merge_words_check(&o->merge, err) || merging_not_yet(o, err)) return err->code;
     if (o->input_count > c->most)
         return vr_fail(err, VR_E_USAGE, "arguments", "%s takes no further argument: '%s'", c->name,
                        vr_quotez(o->inputs[c->most]).text);

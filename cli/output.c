@@ -9,6 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *volatile unfinished; /* the temporary file that stands, if any */
+
+void cli_output_abandon(void)
+{
+    if (unfinished) unlink(unfinished);
+}
+
 static vr_status fail(vr_error *err, const char *what, const char *path)
 {
     return vr_fail(err, VR_E_IO, "write", "%s '%s': %s", what, vr_quotez(path).text, strerror(errno));
@@ -23,6 +30,7 @@ static vr_status open_temporary(cli_output *out, vr_error *err)
     }
     int fd = mkostemp(out->temporary, O_CLOEXEC);
     if (fd < 0) return fail(err, "cannot create", out->path);
+    unfinished = out->temporary;
     mode_t mask = umask(0);
     umask(mask);
     out->stream = fdopen(fd, "w");
@@ -112,6 +120,7 @@ vr_status cli_output_close(cli_output *out, bool keep, vr_error *err)
     }
     if (out->temporary && (!keep || failed)) unlink(out->temporary);
     if (out->temporary && keep && !failed) sync_folder(out->path);
+    unfinished = NULL;
     free(out->temporary);
     free(out->path);
     *out = (cli_output){0};

@@ -144,6 +144,7 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .mlp = c->mlp,
         .prefix = c->prefix,
         .classes = c->classes,
+        .outputs = m->outputs,
         .tokens = c->prefix + m->grid[0].patches,
         .pooling = pooling[c->head],
         .norm_eps = (double)c->norm_eps,

@@ -4,7 +4,7 @@
  *     o.model = "weights/dinov2_small_imagenette";
  *     vitrun *v; vitrun_error e = {0};
  *     if (vitrun_open(&v, &o, &e)) { fprintf(stderr, "%s\n", e.text); return e.code; }
- *     float logits[10];                                        // vitrun_about(v)->classes of them
+ *     float logits[10];                                        // vitrun_about(v)->outputs of them
  *     if (vitrun_logits_of_file(v, "photo.jpg", logits, &e)) ...
  *     vitrun_close(v);
  *
@@ -85,6 +85,7 @@ typedef struct {
     int         threads;
     int         image_height, image_width; /* what vitrun_run expects */
     int         patch, dim, depth, heads, mlp, prefix, classes;
+    int         outputs; /* numbers of one image's answer: classes, or the pooled features of a model without classifier */
     int         tokens;  /* of one image, special tokens included */
     const char *pooling; /* "class token", "mean", ... */
     double      norm_eps;
@@ -104,7 +105,7 @@ const char *vitrun_synset(const vitrun *v, int i);
 /* Normalised pixels in, logits out.
  *   pixels   [images] pointers to [3, height, width] f32
  *   sizes    [images] {height, width}, each one that was named at opening; NULL: all of the model's size
- *   logits   [images, classes]   (features [images, dim] where the model has no classifier)
+ *   logits   [images, outputs]
  * VITRUN_USAGE for a size that was not named; VITRUN_NONFINITE where a logit is no number (the message names the image). */
 int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err);
 
@@ -116,7 +117,7 @@ int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vi
 int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err);
 int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, float *out, vitrun_error *err);
 
-/* One picture file ("-": standard input) to logits [classes]. */
+/* One picture file ("-": standard input) to logits [outputs]. */
 int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_error *err);
 
 /* Many picture files: decoded on other threads while earlier ones are computed. */
@@ -126,7 +127,7 @@ typedef struct {
     int          code;          /* VITRUN_OK, or why this one has no answer */
     const char  *error;         /* the sentence, or NULL */
     int          width, height; /* as decoded, before EXIF rotation; 0 where unknown */
-    const float *logits;        /* [classes], valid during the callback; NULL where code is not VITRUN_OK */
+    const float *logits;        /* [outputs], valid during the callback; NULL where code is not VITRUN_OK */
     int          tokens;
     double       decode_ms, resize_ms, infer_ms; /* infer: this image's share of its batch */
 } vitrun_result;

@@ -32,7 +32,7 @@ typedef struct {
     int      max_side;        /* default 16,384 */
     int      max_scans;       /* of a progressive JPEG; default 100 */
     unsigned formats;         /* VR_FORMAT_* that may be decoded; default all */
-    bool     allow_truncated; /* accept what Pillow accepts with LOAD_TRUNCATED_IMAGES; default no */
+    bool     allow_truncated; /* accept cut or damaged JPEG, PNG and GIF, black where data is missing; default no */
 } vr_image_limits;
 vr_image_limits vr_image_limits_default(void);
 

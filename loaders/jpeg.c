@@ -10,7 +10,7 @@
 
 #include "image_formats.h"
 
-/* One decode.  On the heap of nobody: it lies in vr_jpeg_decode's frame and is reached through cinfo.client_data. */
+/* One decode: lies in vr_jpeg_decode's frame and is reached through cinfo.client_data. */
 typedef struct {
     struct jpeg_decompress_struct cinfo;
     struct jpeg_error_mgr         errors;
@@ -20,6 +20,7 @@ typedef struct {
     const vr_image_limits        *limits;
     vr_error                     *err;
     vr_status                     status;
+    bool                          rows_begun; /* an error from here on leaves a picture that --allow-truncated accepts */
 } jpeg;
 
 static jpeg *self(j_common_ptr cinfo) { return cinfo->client_data; }
@@ -36,6 +37,7 @@ static void error_exit(j_common_ptr cinfo)
     char text[JMSG_LENGTH_MAX], sentence[JMSG_LENGTH_MAX + 32];
     cinfo->err->format_message(cinfo, text);
     snprintf(sentence, sizeof sentence, "cannot be decoded: %s", text);
+    if (self(cinfo)->rows_begun && self(cinfo)->limits->allow_truncated) longjmp(self(cinfo)->leave, 1);
     if (cinfo->err->msg_code == JERR_OUT_OF_MEMORY) {
         self(cinfo)->status = vr_fail(self(cinfo)->err, VR_E_MEMORY, "", "no memory to decode a JPEG picture");
         longjmp(self(cinfo)->leave, 1);
@@ -131,6 +133,7 @@ static void decode(jpeg *j, vr_bytes file)
     if (j->status != VR_OK) longjmp(j->leave, 1);
     cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_RGB;
     read_orientation(j);
+    j->rows_begun = true;
     jpeg_start_decompress(cinfo);
     read_rows(j);
     jpeg_finish_decompress(cinfo);

@@ -22,9 +22,10 @@ typedef struct vr_safetensors vr_safetensors;
 
 /* Open a single file (*.safetensors), a sharded checkpoint's index (*.index.json), or a folder that holds
  * model.safetensors or model.safetensors.index.json.  Headers are checked completely; no tensor data is read.
- *   max_header   largest header accepted, in bytes; 0: 16 MiB; at most 100,000,000
- * Fails with VR_E_IO (cannot open or read), VR_E_MODEL (a rule of the format is broken; err->rule names it),
- * VR_E_MEMORY.  The caller closes what was opened. */
+ *   max_header   largest header accepted, in bytes; 0: 16 MiB; at most 100,000,000 (more: VR_E_USAGE)
+ * Fails with VR_E_IO (rules "open", "not-a-file", "read", "file-shrank"), VR_E_MODEL (a rule of the format is broken, or
+ * "no-checkpoint": the folder has neither file; err->rule names it), VR_E_MEMORY; *out is then NULL.  The caller closes
+ * what was opened. */
 vr_status vr_safetensors_open(vr_safetensors **out, const char *path, size_t max_header, vr_error *err);
 
 /* The same for a file that lies in memory, which must outlive the object. */
@@ -67,9 +68,12 @@ typedef struct {
     const void *data; /* elements in this machine's order, little-endian */
 } vr_tensor_out;
 
-/* Write a file: beside its final name first, then renamed, so that no half-written file ever carries that name.
- * The header is padded with spaces so that data starts at a multiple of 8.  path "-" writes to stdout.
- *   keys, values   [pairs] of __metadata__; may be NULL with pairs 0 */
+/* Write a file: beside its final name first, then renamed, so that no half-written file ever carries that name; a file
+ * that is there keeps its bytes until the new one is complete.  Tensors lie in the order given; the header is padded with
+ * spaces so that data starts at a multiple of 8.  path "-" writes to stdout; a device or pipe is written directly.
+ *   keys, values   [pairs] of __metadata__; may be NULL with pairs 0
+ * Fails with VR_E_USAGE (what the reader would refuse, rule as there), VR_E_IO (rule "write": full disk, no permission,
+ * closed pipe), VR_E_MEMORY. */
 vr_status vr_safetensors_write(const char *path, const vr_tensor_out *tensors, size_t count, const char *const *keys,
                                const char *const *values, size_t pairs, vr_error *err);
 

@@ -82,76 +82,103 @@ static vr_status check_tensors(const vr_tensor_out *tensors, size_t count, uint6
     return check_unique(names, count, "duplicate-name", err);
 }
 
-static void put_string(FILE *f, const char *text)
+/* A text that grows.  A refused allocation is remembered and asked for once, at the end; open_memstream would drop the
+ * bytes it has no room for and report success. */
+typedef struct {
+    char  *bytes;
+    size_t length, room;
+    bool   failed;
+} text;
+
+static void put(text *t, const void *bytes, size_t n)
 {
-    fputc('"', f);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(f, "\\%c", *c);
-        else if (*c < 0x20)
-            fprintf(f, "\\u%04x", *c);
-        else
-            fputc(*c, f);
-    }
-    fputc('"', f);
+    while (!t->failed && t->room - t->length < n) t->failed = !vr_st_grow((void **)&t->bytes, t->room, &t->room, 1);
+    if (t->failed) return;
+    if (n) memcpy(t->bytes + t->length, bytes, n);
+    t->length += n;
 }
 
-static void put_tensor(FILE *f, const vr_tensor_out *t, uint64_t begin, uint64_t end)
+static void put_text(text *t, const char *z) { put(t, z, strlen(z)); }
+
+static void put_number(text *t, uint64_t n)
 {
-    put_string(f, t->name);
-    fprintf(f, ":{\"dtype\":\"%s\",\"shape\":[", vr_dtype_name(t->dtype));
-    for (int d = 0; d < t->rank; d++) fprintf(f, "%s%" PRIu64, d ? "," : "", t->shape[d]);
-    fprintf(f, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin, end);
+    char digits[24];
+    put(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, n));
 }
 
-static void put_json(FILE *f, const vr_tensor_out *tensors, const uint64_t *bytes, size_t count, const char *const *keys,
-                     const char *const *values, size_t pairs)
+static void put_string(text *t, const char *z)
 {
-    const char *comma = "";
-    uint64_t    at = 0;
-    fputc('{', f);
-    if (pairs) {
-        fputs("\"__metadata__\":{", f);
-        for (size_t i = 0; i < pairs; i++) {
-            if (i) fputc(',', f);
-            put_string(f, keys[i]);
-            fputc(':', f);
-            put_string(f, values[i]);
-        }
-        fputc('}', f);
-        comma = ",";
+    put_text(t, "\"");
+    for (; *z; z++) {
+        char escape[8] = {'\\', *z, 0};
+        if ((unsigned char)*z < 0x20) snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*z);
+        bool plain = (unsigned char)*z >= 0x20 && *z != '"' && *z != '\\';
+        put_text(t, plain ? (char[]){*z, 0} : escape);
     }
-    for (size_t i = 0; i < count; i++, comma = ",") {
-        fputs(comma, f);
-        put_tensor(f, &tensors[i], at, at + bytes[i]);
-        at += bytes[i];
-    }
-    fputc('}', f);
+    put_text(t, "\"");
 }
 
-/* The length and the JSON behind it, in fresh memory. */
-static vr_status make_header(char **out, size_t *length, const vr_tensor_out *tensors, const uint64_t *bytes, size_t count,
-                             const char *const *keys, const char *const *values, size_t pairs, vr_error *err)
+static void put_tensor(text *t, const vr_tensor_out *out, uint64_t begin, uint64_t end)
 {
-    char *text = NULL;
-    FILE *f = open_memstream(&text, length);
-    if (!f) return vr_fail(err, VR_E_MEMORY, "", "no memory for the header");
-    for (int i = 0; i < VR_ST_PREFIX; i++) fputc(0, f);
-    put_json(f, tensors, bytes, count, keys, values, pairs);
-    for (long at = ftell(f); at % 8; at++) fputc(' ', f);
-    bool failed = ferror(f);
-    if (fclose(f) != 0 || failed) {
-        free(text);
-        return vr_fail(err, VR_E_MEMORY, "", "no memory for the header");
+    put_string(t, out->name);
+    put_text(t, ":{\"dtype\":\"");
+    put_text(t, vr_dtype_name(out->dtype));
+    put_text(t, "\",\"shape\":[");
+    for (int d = 0; d < out->rank; d++) {
+        if (d) put_text(t, ",");
+        put_number(t, out->shape[d]);
     }
-    uint64_t n = *length - VR_ST_PREFIX;
-    if (n > VR_ST_HEADER_CAP) {
-        free(text);
+    put_text(t, "],\"data_offsets\":[");
+    put_number(t, begin);
+    put_text(t, ",");
+    put_number(t, end);
+    put_text(t, "]}");
+}
+
+static void put_metadata(text *t, const char *const *keys, const char *const *values, size_t pairs)
+{
+    put_text(t, "\"__metadata__\":{");
+    for (size_t i = 0; i < pairs; i++) {
+        if (i) put_text(t, ",");
+        put_string(t, keys[i]);
+        put_text(t, ":");
+        put_string(t, values[i]);
+    }
+    put_text(t, "}");
+}
+
+/* What is to be written, complete. */
+typedef struct {
+    const char          *path; /* for messages */
+    const vr_tensor_out *tensors;
+    const uint64_t      *bytes; /* [count] */
+    size_t               count;
+    const char *const *keys, *const *values;
+    size_t pairs;
+    text   header;
+} content;
+
+/* The length and the JSON behind it. */
+static vr_status make_header(content *c, vr_error *err)
+{
+    text    *t = &c->header;
+    uint64_t n = 0, at = 0;
+    put(t, &n, VR_ST_PREFIX);
+    put_text(t, "{");
+    if (c->pairs) put_metadata(t, c->keys, c->values, c->pairs);
+    for (size_t i = 0; i < c->count; i++) {
+        if (i || c->pairs) put_text(t, ",");
+        put_tensor(t, &c->tensors[i], at, at + c->bytes[i]);
+        at += c->bytes[i];
+    }
+    put_text(t, "}");
+    while (!t->failed && t->length % 8) put_text(t, " ");
+    if (t->failed) return vr_fail(err, VR_E_MEMORY, "", "%s: no memory for its header", vr_quotez(c->path).text);
+    n = t->length - VR_ST_PREFIX;
+    if (n > VR_ST_HEADER_CAP)
         return vr_fail(err, VR_E_USAGE, "header-too-large",
                        "names and metadata make a header of %" PRIu64 " bytes, at most %d fit", n, VR_ST_HEADER_CAP);
-    }
-    memcpy(text, &n, VR_ST_PREFIX);
-    *out = text;
+    memcpy(t->bytes, &n, VR_ST_PREFIX);
     return VR_OK;
 }
 
@@ -170,24 +197,15 @@ static bool write_all(int fd, const void *data, uint64_t bytes)
     return true;
 }
 
-/* What is to be written, complete. */
-typedef struct {
-    const char          *path; /* for messages */
-    const char          *header;
-    size_t               header_bytes;
-    const vr_tensor_out *tensors;
-    const uint64_t      *bytes; /* [count] */
-    size_t               count;
-} content;
-
 static vr_status failed(const content *c, const char *what, vr_error *err)
 {
-    return vr_fail(err, VR_E_IO, "write", "%s: cannot be %s: %s", vr_quotez(c->path).text, what, strerror(errno));
+    return vr_fail(err, errno == ENOMEM ? VR_E_MEMORY : VR_E_IO, "write", "%s: cannot be %s: %s", vr_quotez(c->path).text, what,
+                   strerror(errno));
 }
 
 static vr_status write_content(int fd, const content *c, vr_error *err)
 {
-    if (!write_all(fd, c->header, c->header_bytes)) return failed(c, "written", err);
+    if (!write_all(fd, c->header.bytes, c->header.length)) return failed(c, "written", err);
     for (size_t i = 0; i < c->count; i++)
         if (!write_all(fd, c->tensors[i].data, c->bytes[i])) return failed(c, "written", err);
     return VR_OK;
@@ -261,7 +279,8 @@ static vr_status write_somewhere(const char *path, const content *c, vr_error *e
     if (there && S_ISDIR(st.st_mode))
         return vr_fail(err, VR_E_IO, "write", "%s: cannot be written: it is a folder", vr_quotez(path).text);
     if (there && !S_ISREG(st.st_mode)) return write_device(path, c, err); /* renaming would replace /dev/null itself */
-    char     *real = there ? realpath(path, NULL) : NULL;                 /* a link stays one; its target is replaced */
+    char *real = there ? realpath(path, NULL) : NULL;                     /* a link stays one; its target is replaced */
+    if (there && !real) return failed(c, "found", err);
     vr_status status = write_file(real ? real : path, c, err);
     free(real);
     return status;
@@ -273,16 +292,15 @@ vr_status vr_safetensors_write(const char *path, const vr_tensor_out *tensors, s
     if (count > VR_ST_MAX_TENSORS)
         return vr_fail(err, VR_E_USAGE, "too-many-tensors", "%zu tensors cannot be written into one file, at most %d can",
                        count, VR_ST_MAX_TENSORS);
-    char        *header = NULL;
-    size_t       header_bytes = 0;
     uint64_t    *bytes = vr_alloc(count, sizeof *bytes);
     const char **names = vr_alloc(count, sizeof *names);
+    content      c = {path, tensors, bytes, count, keys, values, pairs, {0}};
     vr_status    status = bytes && names ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "no memory for %zu tensors", count);
     if (!status) status = check_tensors(tensors, count, bytes, names, err);
     if (!status) status = check_pairs(keys, values, pairs, err);
-    if (!status) status = make_header(&header, &header_bytes, tensors, bytes, count, keys, values, pairs, err);
-    if (!status) status = write_somewhere(path, &(content){path, header, header_bytes, tensors, bytes, count}, err);
-    free(header);
+    if (!status) status = make_header(&c, err);
+    if (!status) status = write_somewhere(path, &c, err);
+    free(c.header.bytes);
     free(names);
     free(bytes);
     return status;

@@ -67,8 +67,7 @@ static vr_status cut(const char *format, vr_error *err)
 }
 
 /* Decode into a picture of out's size with that many channels; the caller releases it with stbi_image_free. */
-static vr_status load(uint8_t **pixels, const vr_image *out, int channels, vr_bytes file, const vr_image_limits *limits,
-                      vr_error *err)
+static vr_status load(uint8_t **pixels, const vr_image *out, int channels, vr_bytes file, vr_error *err)
 {
     static const stbi_io_callbacks io = {take_bytes, skip_bytes, at_end};
     stream                         s = {file, false};
@@ -77,7 +76,7 @@ static vr_status load(uint8_t **pixels, const vr_image *out, int channels, vr_by
     if (!*pixels)
         return vr_fail(err, VR_E_IMAGE, s.short_of ? "truncated" : "damaged", "the %s data cannot be decoded: %s", out->format,
                        stbi_failure_reason());
-    if (s.short_of && !limits->allow_truncated)
+    if (s.short_of)
         cut(out->format, err);
     else if (width != out->width || height != out->height)
         refuse(err, "damaged", out->format, "contradicts itself about its size");
@@ -89,10 +88,10 @@ static vr_status load(uint8_t **pixels, const vr_image *out, int channels, vr_by
 }
 
 /* The usual end of a decoder: RGB as stb_image has it. */
-static vr_status load_rgb(vr_image *out, vr_bytes file, const vr_image_limits *limits, vr_error *err)
+static vr_status load_rgb(vr_image *out, vr_bytes file, vr_error *err)
 {
     uint8_t  *pixels;
-    vr_status status = load(&pixels, out, 3, file, limits, err);
+    vr_status status = load(&pixels, out, 3, file, err);
     if (status != VR_OK) return status;
     memcpy(out->rgb, pixels, (size_t)out->width * (size_t)out->height * 3);
     stbi_image_free(pixels);
@@ -186,7 +185,7 @@ vr_status vr_bmp_decode(vr_image *out, vr_bytes file, const vr_image_limits *lim
         bytes > file.length)
         return cut("BMP", err);
     if (b.bits <= 8) status = bmp_check_palette(&b, file, err);
-    if (status == VR_OK) status = load_rgb(out, file, limits, err);
+    if (status == VR_OK) status = load_rgb(out, file, err);
     if (status == VR_OK && b.bits == 16) bmp_widen(out, b.compression == 3 && b.mask[1] == 0x7E0);
     return status;
 }
@@ -225,9 +224,9 @@ vr_status vr_tga_decode(vr_image *out, vr_bytes file, const vr_image_limits *lim
     if (p[1] && vr_le16(p + 3) != 0) return refuse(err, "unsupported", "TGA", "has a palette that begins past colour 0");
     /* stb_image does not look whether a row of raw pixels could be read. */
     const size_t raw = p[2] < 8 ? width * height * (depth / 8) : 0;
-    if (!limits->allow_truncated && file.length - 18 < p[0] + palette + raw) return cut("TGA", err);
+    if (file.length - 18 < p[0] + palette + raw) return cut("TGA", err);
     vr_status status = vr_image_take(out, "TGA", width, height, false, limits, err);
-    if (status == VR_OK) status = load_rgb(out, file, limits, err);
+    if (status == VR_OK) status = load_rgb(out, file, err);
     if (status == VR_OK && (p[17] & 0x10)) mirror(out); /* stored from right to left */
     return status;
 }
@@ -256,7 +255,7 @@ vr_status vr_psd_decode(vr_image *out, vr_bytes file, const vr_image_limits *lim
         return refuse(err, "unsupported", "PSD", "is not RGB with 8 bits; convert it to PNG");
     vr_status status = vr_image_take(out, "PSD", vr_be32(file.at + 18), vr_be32(file.at + 14), false, limits, err);
     if (status != VR_OK) return status;
-    status = load(&rgba, out, 4, file, limits, err);
+    status = load(&rgba, out, 4, file, err);
     if (status != VR_OK) return status;
     status = psd_take_rgb(out, rgba, channels, err);
     stbi_image_free(rgba);

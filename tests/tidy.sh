@@ -45,7 +45,7 @@ for h in $(sources '*.h'); do
     grep -rqE "include \"([^\"]*/)?$(basename "$h")\"" --include='*.c' --include='*.h' cli engine kernels loaders tests || complain "$h is included by nobody"
 done
 for c in $(sources '*.c'); do
-    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz))/[^/]+\.c$ ]] ||
+    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz|stress))/[^/]+\.c$ ]] ||
         complain "$c lies where nothing compiles it"
 done
 

@@ -130,6 +130,7 @@ def main():
     ap.add_argument("--train", required=True)
     ap.add_argument("--out", required=True)
     ap.add_argument("--epochs", type=float, default=4, help="the last quarter runs without patch dropout")
+    ap.add_argument("--stop-after", type=int, default=500, help="steps; 0: all of the schedule")
     ap.add_argument("--batch", type=int, default=64)
     ap.add_argument("--lr", type=float, default=3e-4)
     ap.add_argument("--layer-decay", type=float, default=0.75)
@@ -148,7 +149,8 @@ def main():
     steps = int(args.epochs * (len(pictures) // args.batch))
     model.train()
     order, start, seen, right = [], time.time(), 0, 0
-    for step in range(steps):
+    stop = min(steps, args.stop_after or steps)
+    for step in range(stop):
         rate = min(1.0, (step + 1) / (0.1 * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for g in opt.param_groups:
             g["lr"] = g["peak"] * rate
@@ -170,7 +172,7 @@ def main():
             print(f"step {step + 1}/{steps} loss {loss.item():.3f} train top-1 {100 * right / seen:.2f} "
                   f"{(time.time() - start) / (step + 1):.2f} s/step", flush=True)
             seen = right = 0
-        if step % 100 == 99 or step == steps - 1:
+        if step % 100 == 99 or step == stop - 1:
             write(model, args.out)
 
 

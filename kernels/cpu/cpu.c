@@ -45,6 +45,7 @@ bool vr_cpu_isa_supported(const char *name) { return find_isa(name) != NULL; }
 static vr_status pick_isa(const vr_isa **isa, vr_error *err)
 {
     const char *name = getenv("VITRUN_ISA");
+    if (name && !*name) name = NULL;
     *isa = find_isa(name);
     if (*isa) return VR_OK;
     char   there[64] = "";

@@ -10,11 +10,11 @@
 
 /* y = act(x W^T + bias) + add */
 typedef struct {
-    float       *y; /* [rows, cols] */
-    const float *x; /* [rows, depth] */
-    const float *w; /* panels of W^T [depth, cols] */
-    const float *bias;
-    const float *add; /* [rows, cols] or NULL; may be y */
+    float       *y;    /* [rows, cols] */
+    const float *x;    /* [rows, depth] */
+    const float *w;    /* panels of W^T [depth, cols] */
+    const float *bias; /* [cols] or NULL */
+    const float *add;  /* [rows, cols] or NULL; may be y */
     size_t       y_stride, x_stride, add_stride;
     int          cols, depth;
     vr_act       act;
@@ -40,6 +40,9 @@ typedef struct {
     /* weight = (factor q - less) / total where the bracket is above the guard, else 0 */
     float factor[VR_PANEL_MAX], less[VR_PANEL_MAX], guard[VR_PANEL_MAX], total[VR_PANEL_MAX];
 } vr_merge;
+
+/* Part `part` of `parts` equal shares of `count` things starts here. */
+static inline int vr_share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
 
 typedef struct {
     const char *name;

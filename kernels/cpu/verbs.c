@@ -10,9 +10,6 @@ static int min_int(int a, int b) { return a < b ? a : b; }
 static int max_int(int a, int b) { return a > b ? a : b; }
 static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-/* Item `part` of `parts` equal shares of `count` things starts here. */
-static int share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
-
 static const vr_cpu_impl *impl_of(const vr_backend *be) { return be->impl; }
 
 /* ---- linear: a task is a panel of columns and a block of rows ---- */
@@ -30,15 +27,15 @@ static int linear_blocks(const vr_cpu_impl *impl, int rows, int depth, int panel
     const double block_bytes = 2.5e6;
     int          by_cache = (int)((double)rows * depth * sizeof(float) / block_bytes) + 1;
     int          by_threads = ceil_div(3 * vr_threads_count(impl->crew), panels);
-    return min_int(max_int(by_cache, by_threads), ceil_div(rows, impl->isa->tile));
+    return max_int(1, min_int(max_int(by_cache, by_threads), ceil_div(rows, impl->isa->tile)));
 }
 
 static void linear_task(int task, int thread, void *arg)
 {
     const linear_job *j = arg;
     (void)thread;
-    int block = task / j->panels, from = share(j->rows, block, j->blocks);
-    j->isa->gemm(&j->gemm, from, share(j->rows, block + 1, j->blocks) - from, task % j->panels);
+    int block = task / j->panels, from = vr_share(j->rows, block, j->blocks);
+    j->isa->gemm(&j->gemm, from, vr_share(j->rows, block + 1, j->blocks) - from, task % j->panels);
 }
 
 void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into)
@@ -46,21 +43,20 @@ void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_ac
     assert(y.rows == x.rows && y.cols == w->out && x.cols == w->in);
     assert(y.stride >= (size_t)y.cols && x.stride >= (size_t)x.cols);
     const vr_cpu_impl *impl = impl_of(be);
-    if (y.rows == 0) return;
-    linear_job job = {.gemm = {.y = y.data,
-                               .x = x.data,
-                               .w = w->data,
-                               .bias = w->bias,
-                               .add = into == VR_ADD ? y.data : NULL,
-                               .y_stride = y.stride,
-                               .x_stride = x.stride,
-                               .add_stride = y.stride,
-                               .cols = w->out,
-                               .depth = w->in,
-                               .act = act},
-                      .isa = impl->isa,
-                      .rows = y.rows,
-                      .panels = ceil_div(w->out, impl->isa->panel)};
+    linear_job         job = {.gemm = {.y = y.data,
+                                       .x = x.data,
+                                       .w = w->data,
+                                       .bias = w->bias,
+                                       .add = into == VR_ADD ? y.data : NULL,
+                                       .y_stride = y.stride,
+                                       .x_stride = x.stride,
+                                       .add_stride = y.stride,
+                                       .cols = w->out,
+                                       .depth = w->in,
+                                       .act = act},
+                              .isa = impl->isa,
+                              .rows = y.rows,
+                              .panels = ceil_div(w->out, impl->isa->panel)};
     job.blocks = linear_blocks(impl, y.rows, w->in, job.panels);
     vr_threads_run(impl->crew, linear_task, &job, job.blocks * job.panels);
 }
@@ -134,7 +130,7 @@ static void layernorm_task(int task, int thread, void *arg)
 {
     const layernorm_job *j = arg;
     (void)thread;
-    int from = share(j->x.rows, task, j->tasks), rows = share(j->x.rows, task + 1, j->tasks) - from;
+    int from = vr_share(j->x.rows, task, j->tasks), rows = vr_share(j->x.rows, task + 1, j->tasks) - from;
     j->isa->layernorm(vr_mat_rows(j->y, from, rows), vr_mat_rows(j->x, from, rows), j->norm);
 }
 
@@ -146,7 +142,7 @@ void vr_cpu_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)
     vr_threads_run(impl->crew, layernorm_task, &job, job.tasks);
 }
 
-/* ---- patch_embed: unfold the patches, then one panel of one image is a task ---- */
+/* ---- patch_embed: unfold the patches, then a task is a panel of columns and a block of rows of one image ---- */
 
 typedef struct {
     vr_mat            x, scratch;
@@ -154,7 +150,7 @@ typedef struct {
     const vr_picture *in;
     const vr_embed   *w;
     const vr_isa     *isa;
-    int               patches, tasks, panels;
+    int               patches, tasks, panels, blocks;
 } embed_job;
 
 /* The patches of all images together are numbered through; image b's start here. */
@@ -175,8 +171,8 @@ static void unfold_task(int task, int thread, void *arg)
 {
     const embed_job *j = arg;
     (void)thread;
-    int image = 0, to = share(j->patches, task + 1, j->tasks);
-    for (int p = share(j->patches, task, j->tasks); p < to; p++) {
+    int image = 0, to = vr_share(j->patches, task + 1, j->tasks);
+    for (int p = vr_share(j->patches, task, j->tasks); p < to; p++) {
         while (p >= first_patch(j, image + 1)) image++;
         unfold(j->scratch.data + (size_t)p * j->scratch.stride, &j->in[image], p - first_patch(j, image), j->w->patch);
     }
@@ -186,10 +182,11 @@ static void project_task(int task, int thread, void *arg)
 {
     const embed_job *j = arg;
     (void)thread;
-    int    image = task / j->panels, panel = task % j->panels, cols = j->x.cols;
-    int    first = first_patch(j, image), patches = first_patch(j, image + 1) - first;
+    int    panel = task % j->panels, block = task / j->panels % j->blocks, image = task / j->panels / j->blocks;
+    int    cols = j->x.cols, first = first_patch(j, image), patches = first_patch(j, image + 1) - first;
     float *x = j->x.data + (size_t)j->rows->offsets[image] * j->x.stride;
-    if (panel == 0)
+    int    from = vr_share(patches, block, j->blocks), end = vr_share(patches, block + 1, j->blocks);
+    if (panel == 0 && block == 0)
         for (int p = 0; p < j->w->prefix; p++)
             memcpy(x + (size_t)p * j->x.stride, j->w->prefix_tokens + (size_t)p * (size_t)cols, (size_t)cols * sizeof *x);
     vr_gemm gemm = {.y = x + (size_t)j->w->prefix * j->x.stride,
@@ -203,7 +200,7 @@ static void project_task(int task, int thread, void *arg)
                     .cols = cols,
                     .depth = j->w->proj.in,
                     .act = VR_NO_ACT};
-    j->isa->gemm(&gemm, 0, patches, panel);
+    j->isa->gemm(&gemm, from, end - from, panel);
 }
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w)
@@ -211,14 +208,19 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
     assert(x.cols == w->proj.out && w->proj.in == 3 * w->patch * w->patch && scratch.cols >= w->proj.in);
     assert(rows->offsets[rows->images] == x.rows);
     const vr_cpu_impl *impl = impl_of(be);
-    embed_job          job = {x, scratch, rows, in, w, impl->isa, 0, 0, ceil_div(x.cols, impl->isa->panel)};
+    embed_job          job = {x, scratch, rows, in, w, impl->isa, .panels = ceil_div(x.cols, impl->isa->panel)};
+    int                largest = 0;
     job.patches = first_patch(&job, rows->images);
     job.tasks = ceil_div(job.patches, 16);
     assert(scratch.rows >= job.patches);
-    for (int b = 0; b < rows->images; b++)
-        assert(first_patch(&job, b + 1) - first_patch(&job, b) == (in[b].height / w->patch) * (in[b].width / w->patch));
+    for (int b = 0; b < rows->images; b++) {
+        int patches = first_patch(&job, b + 1) - first_patch(&job, b);
+        assert(patches == (in[b].height / w->patch) * (in[b].width / w->patch));
+        largest = max_int(largest, patches);
+    }
+    job.blocks = linear_blocks(impl, largest, w->proj.in, rows->images * job.panels);
     vr_threads_run(impl->crew, unfold_task, &job, job.tasks);
-    vr_threads_run(impl->crew, project_task, &job, rows->images * job.panels);
+    vr_threads_run(impl->crew, project_task, &job, rows->images * job.panels * job.blocks);
 }
 
 /* ---- pool: a task is some columns of one image; gather: some rows ---- */

@@ -173,4 +173,5 @@ def check_mutants(path):
     return wrong
 
 
-sys.exit(1 if {"cases": check_cases, "mutants": check_mutants}[sys.argv[1]](sys.argv[2]) else 0)
+if __name__ == "__main__":
+    sys.exit(1 if {"cases": check_cases, "mutants": check_mutants}[sys.argv[1]](sys.argv[2]) else 0)

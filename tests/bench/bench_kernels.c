@@ -1,13 +1,16 @@
 /* bench_kernels.c: the verbs at the shapes of DeiT-S and DeiT-B, in GFLOP/s and as a share of a loop of nothing but
  * multiply-adds that runs beside them; then the verbs of a whole forward.  Not part of vr_tests:
- *   make build/libvitrun.a && gcc -O2 -D_GNU_SOURCE -o build/bench_kernels tests/bench/bench_kernels.c build/libvitrun.a -lm -lpthread
- *   build/bench_kernels [threads]            VITRUN_ISA=avx2 build/bench_kernels */
+ *   make build/libvitrun.a
+ *   gcc -O2 -D_GNU_SOURCE -o build/bench_kernels tests/bench/bench_kernels.c build/libvitrun.a -lm -lpthread
+ *   build/bench_kernels [threads [S1] [S8] [B1] [B8]]      each verb, or whole forwards of DeiT-S or -B at batch 1 or 8
+ *   VITRUN_ISA=avx2 build/bench_kernels */
 #include "../../kernels/cpu/cpu.h"
 #include "../../kernels/threads.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef float wide __attribute__((vector_size(64)));
 
@@ -113,6 +116,21 @@ static void bench_attention(const char *what, int images, int tokens, int heads,
     free(qkv.data), free(y.data), free(offsets);
 }
 
+static void bench_layernorm(const char *what, int rows, int cols)
+{
+    vr_mat  x = mat(rows, cols), y = mat(rows, cols);
+    float  *weight = numbers((size_t)cols, 1);
+    vr_norm norm = {weight, weight, 1e-6f};
+    double  seconds[REPEATS];
+    for (int r = 0; r < REPEATS; r++) {
+        double start = vr_now();
+        vr_layernorm(&be, y, x, &norm);
+        seconds[r] = vr_now() - start;
+    }
+    tell(what, seconds, REPEATS, 8.0 * rows * cols);
+    free(x.data), free(y.data), free(weight);
+}
+
 typedef struct {
     vr_weight qkv, proj, fc1, fc2;
 } block;
@@ -137,7 +155,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
     int rows = images * N, offsets[65];
     for (int b = 0; b <= images; b++) offsets[b] = b * N;
     vr_rows    seg = {images, offsets};
-    vr_mat     x = mat(rows, C), t = mat(rows, C), h = mat(rows, 4 * C), image = mat(images * 3 * 224, 224);
+    vr_mat     x = mat(rows, C), t = mat(rows, C), h = mat(rows, 4 * C);
     vr_mat     qkv = vr_mat_cols(h, 0, 3 * C), patches = {h.data, rows, 768, h.stride};
     vr_norm    norm = {numbers((size_t)C, 1), numbers((size_t)C, 1), 1e-6f};
     vr_weight  proj = weight(C, 768), head = weight(1000, C);
@@ -186,12 +204,8 @@ static void bench_forward(const char *what, int images, int C, int heads)
     free(x.data), free(t.data), free(h.data), free(pixels), free(positions);
 }
 
-int main(int count, char **args)
+static void bench_verbs(void)
 {
-    vr_error err = {0};
-    if (vr_cpu.open(&be, count > 1 ? atoi(args[1]) : 1, &err) != VR_OK) return fprintf(stderr, "%s\n", err.text), 1;
-    peak = peak_gflops() * vr_cpu_threads(&be);
-    printf("%s, %d threads, peak of f32 multiply-adds %.0f GFLOP/s\n", vr_cpu_isa_name(&be), vr_cpu_threads(&be), peak);
     for (int C = 384; C <= 768; C += 384) {
         bench_linear(C == 384 ? "S qkv" : "B qkv", 197, 3 * C, C, VR_NO_ACT, VR_SET);
         bench_linear("  proj, added", 197, C, C, VR_NO_ACT, VR_ADD);
@@ -199,14 +213,26 @@ int main(int count, char **args)
         bench_linear("  fc2, added", 197, C, 4 * C, VR_NO_ACT, VR_ADD);
         bench_linear("  head, 1 row", 1, 1000, C, VR_NO_ACT, VR_SET);
         bench_attention("  attention", 1, 197, C / 64, 64);
+        bench_layernorm("  layernorm", 197, C);
     }
     bench_attention("attention, 1024 tokens", 1, 1024, 12, 64);
-    if (count > 2) {
-        bench_forward("DeiT-S b1", 1, 384, 6);
-        bench_forward("DeiT-S b8", 8, 384, 6);
-        bench_forward("DeiT-B b1", 1, 768, 12);
-        bench_forward("DeiT-B b8", 8, 768, 12);
-    }
+}
+
+int main(int count, char **args)
+{
+    vr_error err = {0};
+    if (vr_cpu.open(&be, count > 1 ? atoi(args[1]) : 1, &err) != VR_OK) return fprintf(stderr, "%s\n", err.text), 1;
+    peak = peak_gflops() * vr_cpu_threads(&be);
+    printf("%s, %d threads, peak of f32 multiply-adds %.0f GFLOP/s\n", vr_cpu_isa_name(&be), vr_cpu_threads(&be), peak);
+    const struct {
+        const char *name;
+        int         images, C, heads;
+    } models[] = {{"S1", 1, 384, 6}, {"S8", 8, 384, 6}, {"B1", 1, 768, 12}, {"B8", 8, 768, 12}};
+    if (count <= 2) bench_verbs();
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        for (int a = 2; a < count; a++)
+            if (strcmp(args[a], models[i].name) == 0)
+                bench_forward(models[i].name, models[i].images, models[i].C, models[i].heads);
     vr_cpu.close(&be);
     return 0;
 }

@@ -86,18 +86,25 @@ Test(attention, few_keys_win) { check(&(attention_case){2, 16, 1, {20}, {20}, 5}
 
 Test(attention, many_keys) { check(&(attention_case){1, 16, 1, {30}, {2050}, 1}); }
 
+/* One query of size 1 over three keys of which the first wins outright: the weights are 1, 0 and 0. */
+static void check_winner(const char *isa, float *k)
+{
+    float      q = 1, v[3] = {3, 100, 1000}, y = 0;
+    int        q_offsets[2] = {0, 1}, kv_offsets[2] = {0, 3};
+    vr_rows    q_rows = {1, q_offsets}, kv_rows = {1, kv_offsets};
+    vr_backend be = vr_open_isa(isa, 1, 3, 1);
+    vr_attention(&be, (vr_mat){&y, 1, 1, 1}, (vr_mat){&q, 1, 1, 1}, (vr_mat){k, 3, 1, 1}, (vr_mat){v, 3, 1, 1}, &q_rows,
+                 &kv_rows, 1);
+    cr_assert_float_eq(y, 3, 1e-6, "%s: %g instead of 3", isa, (double)y);
+    be.ops->close(&be);
+}
+
 Test(attention, scores_far_below_their_maximum_count_for_nothing)
 {
-    /* Scores 0, -200 and -200: e^-200 is no f32 number, and the weights must still come to 1, 0 and 0. */
-    float   q = 1, k[3] = {0, -200, -200}, v[3] = {3, 100, 1000}, y = 0;
-    int     q_offsets[2] = {0, 1}, kv_offsets[2] = {0, 3};
-    vr_rows q_rows = {1, q_offsets}, kv_rows = {1, kv_offsets};
     for (const char *const *isa = vr_isas(); *isa; isa++) {
-        vr_backend be = vr_open_isa(*isa, 1, 3, 1);
-        vr_attention(&be, (vr_mat){&y, 1, 1, 1}, (vr_mat){&q, 1, 1, 1}, (vr_mat){k, 3, 1, 1}, (vr_mat){v, 3, 1, 1}, &q_rows,
-                     &kv_rows, 1);
-        cr_assert_float_eq(y, 3, 1e-6, "%s", *isa);
-        be.ops->close(&be);
+        check_winner(*isa, (float[]){0, -200, -200}); /* e^-200 is no f32 number */
+        check_winner(*isa, (float[]){3e10f, 2e10f, -1e30f});
+        check_winner(*isa, (float[]){-2e10f, -3e10f, -3e38f});
     }
 }
 

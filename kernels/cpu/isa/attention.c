@@ -59,20 +59,21 @@ static void multiply(float *out, size_t out_stride, const float *left, size_t le
     }
 }
 
-/* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing. */
+/* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing.
+ * The maximum is taken away first: near it, where the weights are large, that difference is exact. */
 static float soften(float *s, int keys, float scale)
 {
-    int last = (keys - 1) / VEC * VEC, left = keys - last;
-    vec tail = vec_load(s + last);
-    vec high = vec_first(tail, left, vec_all(s[0]));
+    const int last = (keys - 1) / VEC * VEC, left = keys - last;
+    const vec factor = vec_all(scale * 1.44269504f); /* to base 2 */
+    vec       tail = vec_load(s + last), high = vec_first(tail, left, vec_all(s[0])), sum = {0};
     for (int j = 0; j < last; j += VEC) high = vec_max(high, vec_load(s + j));
-    vec max = vec_all(vec_largest(high)), factor = vec_all(scale), sum = {0};
+    const vec max = vec_all(vec_largest(high));
     for (int j = 0; j < last; j += VEC) {
-        vec e = vec_exp((vec_load(s + j) - max) * factor);
+        vec e = vec_exp2((vec_load(s + j) - max) * factor);
         vec_store(s + j, e);
         sum += e;
     }
-    tail = vec_exp((tail - max) * factor);
+    tail = vec_exp2((tail - max) * factor);
     vec_store(s + last, tail);
     return 1 / vec_sum(sum + vec_first(tail, left, (vec){0}));
 }
@@ -98,13 +99,13 @@ static void attend(const vr_head *h, const layout *l, int row, int rows)
 void VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch)
 {
     int tiles = (h->queries + TILE - 1) / TILE;
-    int first = tiles * part / parts, end = tiles * (part + 1) / parts;
+    int first = vr_share(tiles, part, parts), end = vr_share(tiles, part + 1, parts);
     if (first == end) return;
     layout l = lay_out(scratch, h->keys, h->head_size);
     pack_keys(l.keys, h);
     pack_values(l.values, h);
     for (int t = first; t < end; t++) {
-        int row = h->queries * t / tiles;
-        attend(h, &l, row, h->queries * (t + 1) / tiles - row);
+        int row = vr_share(h->queries, t, tiles);
+        attend(h, &l, row, vr_share(h->queries, t + 1, tiles) - row);
     }
 }

@@ -12,7 +12,7 @@
 
 #include "vec.h"
 
-/* left [rows, depth], right [depth, PANEL], out [rows, vecs * VEC] */
+/* out [rows, vecs * VEC], left [rows, depth], right [depth, PANEL] */
 typedef void (*vr_tile_fn)(float *out, size_t out_stride, const float *left, size_t left_stride, const float *right, int depth);
 
 /* By vectors and rows: vr_tile[vecs - 1][rows - 1]. */

@@ -113,7 +113,7 @@ INLINE vec vec_first(vec v, int n, vec rest)
     return vec_pick(lane < n, v, rest);
 }
 
-/* The sum of the lanes, by halves. */
+/* The sum of the lanes, by halves: the same order on every call. */
 INLINE float vec_sum(vec v)
 {
     float lane[VEC];
@@ -133,25 +133,23 @@ INLINE float vec_largest(vec v)
     return lane[0];
 }
 
-/* e^x for x <= 0, to 1e-7 of the result; what is below e^-87 becomes e^-87.
- *   n = round(x / ln 2);  e^x = 2^n e^r,  r = x - n ln 2;  e^r = 1 + r + r^2 q(r)
- * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2 is subtracted in two parts, the first
- * with so few bits that its product with n is exact.  q is the minimax polynomial of relative error 3e-9 on |r| <= ln 2
- * / 2, from an iteratively reweighted least-squares fit (Lawson) of (e^r - 1 - r) / r^2 at 2001 Chebyshev nodes. */
-INLINE vec vec_exp(vec x)
+/* 2^x for x <= 0, to 1e-7 of the result; what is below 2^-126 becomes 2^-126.
+ *   2^x = 2^n 2^f,  n = round(x),  f = x - n,  2^f = 1 + f q(f)
+ * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.  q makes the relative error of 2^f level at
+ * 2e-9 on |f| <= 1/2; it comes from a least-squares fit of (2^f - 1) / f on 2001 Chebyshev nodes, reweighted until the
+ * error was level (Lawson). */
+INLINE vec vec_exp2(vec x)
 {
     const vec round = vec_all(12582912.0f);
-    x = vec_max(vec_all(-87.0f), x);
-    vec shifted = vec_fma(x, vec_all(1.44269504f), round);
-    vec n = shifted - round;
-    vec r = vec_fma(n, vec_all(-0.693359375f), x);
-    r = vec_fma(n, vec_all(2.12194440e-4f), r);
-    vec q = vec_fma(vec_all(1.381446724e-3f), r, vec_all(8.368780836e-3f));
-    q = vec_fma(q, r, vec_all(4.166839272e-2f));
-    q = vec_fma(q, r, vec_all(1.666651964e-1f));
-    q = vec_fma(q, r, vec_all(4.999999404e-1f));
-    q = vec_fma(q, r, vec_all(1.0f));
-    q = vec_fma(q, r, vec_all(1.0f));
+    x = vec_max(vec_all(-126), x);
+    vec shifted = x + round;
+    vec f = x - (shifted - round);
+    vec q = vec_fma(vec_all(1.535330957e-4f), f, vec_all(1.339893905e-3f));
+    q = vec_fma(q, f, vec_all(9.618437849e-3f));
+    q = vec_fma(q, f, vec_all(5.550332367e-2f));
+    q = vec_fma(q, f, vec_all(2.402264774e-1f));
+    q = vec_fma(q, f, vec_all(6.931471825e-1f));
+    q = vec_fma(q, f, vec_all(1));
     /* A product, not a sum of exponents: NaN times anything stays a NaN. */
     return q * (vec)(((vec_word)shifted + 127) << 23);
 }

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# If these fail, programs that read our results read something else.
+. tests/support/shell.sh
+needs 'forms of results' "$TINY"
+
+picture "$T/a.ppm" 40 30
+picture "$T/b.ppm" 30 50
+echo 'no picture' >"$T/bad.jpg"
+cd "$T" || exit 1
+ours() { vitrun classify -m "$TINY" "$@"; }
+
+run ours a.ppm
+check 'table: five classes, nothing on stderr, no colours in a pipe' all lines 5 -- quiet -- test "$(grep -c $'\033' out)" -eq 0
+run ours --color always a.ppm
+check '--color always' grep -q $'\033' out
+run ours -k 1000 a.ppm
+check '-k beyond the classes' all test "$code" -eq 0 -- lines 10
+run ours a.ppm bad.jpg b.ppm
+check 'table: a broken file is a row, and a sentence on stderr' all test "$code" -eq 1 -- lines 11 -- prints 'bad.jpg  error: ' -- says bad.jpg
+
+run ours --json -k 2 a.ppm bad.jpg b.ppm
+check 'json: a line each, all valid, in order' all test "$code" -eq 1 -- lines 3 -- json_lines
+cat >keys.py <<'END'
+import json, math, sys
+rows = [json.loads(line) for line in open("out", encoding="utf-8")]
+assert [r["file"] for r in rows] == ["a.ppm", "bad.jpg", "b.ppm"]
+for r in rows:
+    assert list(r) == ["file", "width", "height", "topk", "tokens", "ms", "error"], list(r)
+    assert list(r["ms"]) == ["decode", "resize", "infer"]
+a, bad, b = rows
+assert (a["width"], a["height"]) == (40, 30) and a["error"] is None and a["tokens"] == [65]
+assert bad["topk"] == [] and bad["tokens"] == [] and isinstance(bad["error"], str)
+assert len(a["topk"]) == 2 and list(a["topk"][0]) == ["index", "label", "synset", "prob", "logit"]
+first, second = a["topk"]
+assert first["prob"] >= second["prob"] and abs(math.log(first["prob"] / second["prob"]) - (first["logit"] - second["logit"])) < 1e-5
+END
+check 'json: its keys and values' python3 keys.py
+cp out alone
+run ours --format json -k 2 b.ppm
+check 'a picture beside others has the same answer, to the bit' test "$(sed 's/"ms".*//' out)" = "$(sed -n '3s/"ms".*//p' alone)"
+
+run ours -f csv -k 2 a.ppm bad.jpg
+check 'csv: header and rows' all lines 4 -- test "$(head -1 out)" = file,rank,index,label,synset,prob,logit,error
+check 'csv: eight fields in every row' python3 -c '
+import csv; rows = list(csv.reader(open("out"))); assert all(len(r) == 8 for r in rows) and rows[3][7] and rows[1][1] == "1"'
+mkdir odd
+cp a.ppm $'odd/a,b "c"\nd.ppm'
+run ours -f csv -k 1 odd
+check 'csv: odd names' python3 -c '
+import csv; rows = list(csv.reader(open("out", newline=""))); assert rows[1][0] == "odd/a,b \"c\"\nd.ppm" and len(rows) == 2'
+
+run ours -f timm-csv a.ppm odd/../b.ppm
+check 'timm-csv: header, file name without folder, class index' all lines 3 -- test "$(head -1 out)" = filename,label,prob -- \
+    grep -qE '^b\.ppm,[0-9],0\.[0-9]+$' out
+run ours -f timm-csv -k 3 a.ppm
+check 'timm-csv with -k 3' test "$code" -eq 2
+
+run ours -f pipeline -k 2 a.ppm
+check 'pipeline: one picture' all json -- python3 -c '
+import json; r = json.load(open("out")); assert len(r) == 2 and list(r[0]) == ["score", "label"]'
+run ours -f pipeline -k 2 a.ppm bad.jpg b.ppm
+check 'pipeline: several' all json -- python3 -c '
+import json; r = json.load(open("out")); assert len(r) == 3 and r[1] is None and len(r[2]) == 2'
+
+run ours bad.jpg
+check 'nothing readable' test "$code" -eq 4
+run ours --formats png a.ppm
+check '--formats' all test "$code" -eq 4 -- lines 1
+run ours --max-pixels 100 a.ppm b.ppm
+check '--max-pixels' test "$code" -eq 4
+run ours --fp16 a.ppm
+check '--fp16 is said to be f32 here' all test "$code" -eq 0 -- says f32
+run ours -q --fp16 a.ppm
+check '-q' all test "$code" -eq 0 -- quiet
+
+for _ in $(seq 60); do echo a.ppm; echo b.ppm; done >many
+run ours --json -k 10 -t 1 -b 1 @many
+sed 's/"ms".*//' out >one
+run ours --json -k 10 -t 2 -b 7 @many
+check 'threads and batches change no bit' all lines 120 -- cmp -s <(sed 's/"ms".*//' out) one

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# If these fail, people learn the wrong thing about their checkpoint or their machine.
+. tests/support/shell.sh
+needs 'checkpoints' "$TINY"
+
+exits 'a checkpoint' 0 info "$TINY"
+check 'a checkpoint: what it is' all quiet -- prints 'layout       timm' -- prints '65 tokens' -- prints '10, pooling'
+exits '-m says the same' 0 info -m "$TINY"
+exits '-v' 0 info -v "$TINY"
+check '-v lists tensors' all prints patch_embed.proj.weight -- prints '[48, 3, 4, 4]'
+exits '--json' 0 info --json -v "$TINY"
+check '--json is valid and says it is supported' all json -- prints '"supported":true' -- prints '"depth":4'
+exits 'random weights' 0 info --arch deit_tiny_patch16_224 --random
+check 'random weights: parameters' prints '5.72 million'
+exits 'an architecture alone' 0 info --arch deit_tiny_patch16_224
+mkdir "$T/other"
+cp "$TINY/model.safetensors" "$T/other/"
+echo '{"model_type": "clip_vision_model"}' >"$T/other/config.json"
+exits 'a checkpoint that is not supported' 3 info "$T/other"
+check 'a checkpoint that is not supported: why, and what it holds' all says 'not supported yet' -- prints tensors
+exits 'the same with --json' 3 info --json "$T/other"
+check 'the same with --json: valid' all json -- prints '"supported":false'
+printf '\377\377\377\377\377\377\377\377{}' >"$T/bad.safetensors"
+exits 'a damaged file' 3 info --arch deit_tiny_patch16_224 -m "$T/bad.safetensors"
+check 'a damaged file: nothing on stdout' empty
+
+exits 'devices' 0 devices
+check 'devices: processor, and why no CUDA' all quiet -- prints portable -- prints 'not supported yet'
+exits 'devices --json' 0 devices --json
+check 'devices --json is valid' json
+VITRUN_ISA=portable exits 'VITRUN_ISA=portable' 0 devices
+check 'VITRUN_ISA=portable is used' prints 'portable (used)'
+VITRUN_ISA=abacus exits 'VITRUN_ISA=abacus' 7 devices
