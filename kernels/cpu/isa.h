@@ -31,6 +31,16 @@ typedef struct {
     float        scale; /* 1 / sqrt(head_size) */
 } vr_head;
 
+/* MaMe's sums over the destinations, for a panel of sources, and what their weights are made of. */
+enum { VR_PANEL_MAX = 32 };
+typedef struct {
+    _Alignas(64) float matches[VR_PANEL_MAX]; /* k = #{q > 0} */
+    float sum[VR_PANEL_MAX];                  /* of q */
+    float rest[VR_PANEL_MAX];                 /* of e = k q - sum where that is above 1e-6 k */
+    /* weight = (factor q - less) / total where the bracket is above the guard, else 0 */
+    float factor[VR_PANEL_MAX], less[VR_PANEL_MAX], guard[VR_PANEL_MAX], total[VR_PANEL_MAX];
+} vr_merge;
+
 /* Part `part` of `parts` equal shares of `count` things starts here. */
 static inline int vr_share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
 
@@ -48,6 +58,15 @@ typedef struct {
 
     /* y = (x - mean) / sqrt(var + eps) * weight + bias of `rows` rows of x.cols; y may be x. */
     void (*layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
+
+    /* MaMe, on a block [rows, panel] of similarities S; q = max(0, S - tau).
+     * scale: block_ij *= row_scale_i col_scale_j.  pack: a panel's row of a token's columns times its mass, 0 beyond.
+     * finish: y = (mass x + y) / total. */
+    void (*merge_scale)(float *block, const float *row_scale, const float *col_scale, int rows, int cols);
+    void (*merge_sums)(vr_merge *m, const float *block, int rows, float tau);
+    void (*merge_weights)(float *weight, size_t stride, const vr_merge *m, const float *block, int rows, int cols, float tau);
+    void (*merge_pack)(float *packed, const float *x, float mass, int cols);
+    void (*merge_finish)(float *y, const float *x, float mass, float total, int cols);
 } vr_isa;
 
 extern const vr_isa vr_isa_portable, vr_isa_avx2, vr_isa_avx512;

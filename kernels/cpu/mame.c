@@ -11,7 +11,7 @@
 
 #include "impl.h"
 
-enum { GATHER_ROWS = 64, PANEL_MAX = 32 };
+enum { GATHER_ROWS = 64 };
 enum { MERGED, KEPT, GONE }; /* what becomes of a source; in `parts`, which has a place for each token */
 
 typedef struct {
@@ -87,65 +87,26 @@ static void gather_task(int task, int thread, void *arg)
 
 /* ---- weigh ---- */
 
-/* Sums over the destinations, of each source in a panel. */
-typedef struct {
-    float matches[PANEL_MAX], q[PANEL_MAX], e[PANEL_MAX]; /* k, sum of q, sum of e */
-    float most[PANEL_MAX];                                /* the largest similarity ... */
-    int   best[PANEL_MAX];                                /* ... and whose it is */
-} sums;
-
-/* e = k q - sum q, cut to 0 where rounding could have made it */
-static float excess(float k, float q, float sum)
+/* How the weights of source c of a panel are made.  Returns what becomes of it. */
+static int make(vr_merge *m, const vr_mame *how, int c)
 {
-    float e = k * q - sum;
-    return e > 1e-6f * k ? e : 0;
+    const bool matched = m->matches[c] > 0, refined = matched && how->refine && m->rest[c] > 0;
+    const bool plain = matched && !refined && (!how->refine || how->rule == VR_SIMILARITY || how->force != VR_UNFORCED);
+    m->factor[c] = refined ? m->matches[c] : plain;
+    m->less[c] = refined ? m->sum[c] : 0;
+    m->guard[c] = refined ? 1e-6f * m->matches[c] : 0;
+    m->total[c] = refined ? m->rest[c] : plain ? m->sum[c] : 1;
+    if (refined || plain || how->force == VR_FORCE_MERGE) return MERGED;
+    return how->force == VR_FORCE_DROP ? GONE : KEPT;
 }
 
-static float positive(float x) { return x > 0 ? x : 0; }
-
-/* block [M, width]: similarities on entry, q = max(0, S - tau) on return. */
-static sums sum_up(float *block, int width, int M, int sources, float tau)
+/* Its most similar destination, the first of equals: a column of a block. */
+static int most_similar(const float *similarity, int width, int M)
 {
-    sums s = {.matches = {0}};
-    for (int c = 0; c < sources; c++) s.most[c] = block[c];
-    for (int i = 0; i < M; i++)
-        for (int c = 0; c < sources; c++) {
-            float similarity = block[i * width + c], q = positive(similarity - tau);
-            if (similarity > s.most[c]) s.most[c] = similarity, s.best[c] = i;
-            s.matches[c] += q > 0;
-            s.q[c] += q;
-            block[i * width + c] = q;
-        }
-    for (int i = 0; i < M; i++)
-        for (int c = 0; c < sources; c++) s.e[c] += excess(s.matches[c], block[i * width + c], s.q[c]);
-    return s;
-}
-
-/* How a source's weights are made. */
-typedef enum { NONE, REFINED, PLAIN, NEAREST } making;
-
-static making make(const vr_mame *how, const sums *s, int c, int *fate)
-{
-    *fate = MERGED;
-    if (s->matches[c] > 0 && how->refine && s->e[c] > 0) return REFINED;
-    if (s->matches[c] > 0 && (!how->refine || how->rule == VR_SIMILARITY || how->force != VR_UNFORCED)) return PLAIN;
-    if (how->force == VR_FORCE_MERGE) return NEAREST;
-    *fate = how->force == VR_FORCE_DROP ? GONE : KEPT;
-    return NONE;
-}
-
-/* Columns of WF from a block of q. */
-static void fill_weights(float *weight, int N, const float *block, int width, int M, int sources, const sums *s,
-                         const making *how)
-{
-    for (int i = 0; i < M; i++)
-        for (int c = 0; c < sources; c++) {
-            float q = block[i * width + c], *w = &weight[(size_t)i * (size_t)N + (size_t)c];
-            *w = how[c] == REFINED   ? excess(s->matches[c], q, s->q[c]) / s->e[c]
-                 : how[c] == PLAIN   ? q / s->q[c]
-                 : how[c] == NEAREST ? (float)(i == s->best[c])
-                                     : 0;
-        }
+    int best = 0;
+    for (int i = 1; i < M; i++)
+        if (similarity[i * width] > similarity[best * width]) best = i;
+    return best;
 }
 
 static void weigh_task(int task, int thread, void *arg)
@@ -155,13 +116,16 @@ static void weigh_task(int task, int thread, void *arg)
     const vr_isa       *isa = j->impl->isa;
     const picture       p = picture_of(j, task / j->tasks);
     const int           from = task % j->tasks * isa->panel, sources = min_int(isa->panel, p.N - from);
-    making              how[PANEL_MAX];
+    const float        *block = r->lanes[thread].block;
+    vr_merge            m;
     if (sources <= 0) return;
     vr_reduction_cosines(r, isa, &r->lanes[thread], p.first, p.M, p.M + from, sources, j->feature.cols, j->how->dot);
-    float     *block = r->lanes[thread].block;
-    const sums s = sum_up(block, isa->panel, p.M, sources, j->how->tau);
-    for (int c = 0; c < sources; c++) how[c] = make(j->how, &s, c, &p.fate[from + c]);
-    fill_weights(p.weight + from, p.N, block, isa->panel, p.M, sources, &s, how);
+    isa->merge_sums(&m, block, p.M, j->how->tau);
+    for (int c = 0; c < sources; c++) p.fate[from + c] = make(&m, j->how, c);
+    isa->merge_weights(p.weight + from, (size_t)p.N, &m, block, p.M, sources, j->how->tau);
+    for (int c = 0; c < sources; c++)
+        if (p.fate[from + c] == MERGED && m.factor[c] == 0)
+            p.weight[(size_t)most_similar(block + c, isa->panel, p.M) * (size_t)p.N + (size_t)(from + c)] = 1;
 }
 
 /* ---- settle ---- */
@@ -241,26 +205,6 @@ static void settle_task(int b, int thread, void *arg)
 
 /* ---- combine ---- */
 
-/* Columns of the sources' tokens as a weight, [N, width], each times its mass. */
-static void pack_sources(float *packed, int width, const float *x, size_t stride, const picture *p, int cols)
-{
-    for (int k = 0; k < p->N; k++, packed += width) {
-        const int    token = p->order[p->M + k];
-        const float *row = x + (size_t)token * stride, mass = mass_of(p, token);
-        for (int c = 0; c < cols; c++) packed[c] = mass * row[c];
-        memset(packed + cols, 0, (size_t)(width - cols) * sizeof *packed);
-    }
-}
-
-/* y holds sum_j WF_ij m_j x_j: add the destination itself and divide.  One that received nothing stays as it is. */
-static void finish_destination(float *y, const float *x, float mass, float total, int cols)
-{
-    if (mass == total)
-        memcpy(y, x, (size_t)cols * sizeof *y);
-    else
-        for (int c = 0; c < cols; c++) y[c] = (mass * x[c] + y[c]) / total;
-}
-
 static void combine_task(int task, int thread, void *arg)
 {
     const mame_job *j = arg;
@@ -278,14 +222,19 @@ static void combine_task(int task, int thread, void *arg)
                         .x_stride = (size_t)p.N,
                         .cols = cols,
                         .depth = p.N};
-        pack_sources(packed, isa->panel, x, x_stride, &p, cols);
+        for (int k = 0; k < p.N; k++)
+            isa->merge_pack(packed + k * isa->panel, x + (size_t)p.order[p.M + k] * x_stride, mass_of(&p, p.order[p.M + k]),
+                            cols);
         isa->gemm(&gemm, 0, p.M, 0);
     }
     for (int t = 0; t < j->in->prefix + p.M + p.N; t++) {
         const int row = j->trace->row[p.first + t];
-        if (row >= 0)
-            finish_destination(y + (size_t)row * y_stride, x + (size_t)t * x_stride, j->trace->mass[p.first + t],
-                               j->trace->total[j->out->offsets[b] + row], cols);
+        if (row < 0) continue;
+        const float mass = j->trace->mass[p.first + t], total = j->trace->total[j->out->offsets[b] + row];
+        if (mass == total) /* nothing was added: it stays as it is */
+            memcpy(y + (size_t)row * y_stride, x + (size_t)t * x_stride, (size_t)cols * sizeof *y);
+        else
+            isa->merge_finish(y + (size_t)row * y_stride, x + (size_t)t * x_stride, mass, total, cols);
     }
 }
 
@@ -302,7 +251,7 @@ void vr_cpu_mame(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat fea
     vr_cpu_impl *impl = be->impl;
     mame_job     j = {out, in, feature, how, vr_reduction_begin(&impl->reduction, out, in, trace), impl, 0};
     int          longest = 0, sources = 0;
-    assert(feature.rows == in->x.rows && impl->isa->panel <= PANEL_MAX && (in->size || !how->by_mass));
+    assert(feature.rows == in->x.rows && impl->isa->panel <= VR_PANEL_MAX && (in->size || !how->by_mass));
     for (int b = 0; b < in->images; b++) {
         const int n = in->offsets[b + 1] - in->offsets[b] - in->prefix;
         partition(&j, b);

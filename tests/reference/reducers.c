@@ -366,13 +366,13 @@ static void merge_pairs(image *m, const pairing *p, int v)
 
 static int tome_image(image *m, int r)
 {
+    for (int t = 0; t < m->x.rows; t++) m->mass[t] = m->total[t] = (double)m->size[t];
     if (less(r, (m->x.rows - m->prefix) / 2) <= 0) {
         for (int t = 0; t < m->x.rows; t++) move(m, t, t);
         return m->x.rows;
     }
     pairing   p = pair(m, r);
     const int count = arrange(m, &p);
-    for (int t = 0; t < m->x.rows; t++) m->mass[t] = (double)m->size[t];
     for (int u = 0; u < m->x.rows; u += 2)
         if (m->row[u] >= 0) move(m, u, m->row[u]), m->total[m->row[u]] = (double)m->size[u];
     for (int v = 1; v < m->x.rows; v += 2) merge_pairs(m, &p, v);

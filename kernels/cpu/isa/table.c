@@ -6,6 +6,12 @@ void   VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel);
 void   VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch);
 size_t VR_NAME(vr_attention_scratch)(int keys, int head_size);
 void   VR_NAME(vr_layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
+void   VR_NAME(vr_merge_scale)(float *block, const float *row_scale, const float *col_scale, int rows, int cols);
+void   VR_NAME(vr_merge_sums)(vr_merge *m, const float *block, int rows, float tau);
+void   VR_NAME(vr_merge_weights)(float *weight, size_t stride, const vr_merge *m, const float *block, int rows, int cols,
+                               float tau);
+void   VR_NAME(vr_merge_pack)(float *packed, const float *x, float mass, int cols);
+void   VR_NAME(vr_merge_finish)(float *y, const float *x, float mass, float total, int cols);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -18,4 +24,9 @@ const vr_isa VR_NAME(vr_isa) = {
     .attention = VR_NAME(vr_attention),
     .attention_scratch = VR_NAME(vr_attention_scratch),
     .layernorm = VR_NAME(vr_layernorm),
+    .merge_scale = VR_NAME(vr_merge_scale),
+    .merge_sums = VR_NAME(vr_merge_sums),
+    .merge_weights = VR_NAME(vr_merge_weights),
+    .merge_pack = VR_NAME(vr_merge_pack),
+    .merge_finish = VR_NAME(vr_merge_finish),
 };
