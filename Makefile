@@ -130,7 +130,7 @@ $(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
 
-$(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_reducers.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
+$(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_reducers.o $(BUILD)/tests/golden_reduced.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

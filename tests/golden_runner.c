@@ -215,6 +215,35 @@ static float *random_pixels(int image, int height, int width)
     return out;
 }
 
+/* The list "reduced" of an expected.json. */
+static void run_reduced(const char *name, vitrun_options o, const vr_json *list)
+{
+    for (size_t i = 0; list && i < vr_json_size(list); i++) {
+        const vr_json *run = vr_json_item(list, i), *after = vr_json_get(run, "counts"), *logits = vr_json_get(run, "logits");
+        int64_t        image = 0, n = 0;
+        char           title[600];
+        vr_golden_case x = {.method = "none", .options = vr_json_get(run, "options"), .images = 1};
+        vr_json_int(vr_json_get(run, "image"), 0, 1 << 20, &image);
+        vr_json_string(vr_json_get(run, "method"), &x.method);
+        x.classes = (int)vr_json_size(logits), x.depth = (int)vr_json_size(after);
+        x.pixels = random_pixels((int)image, 224, 224);
+        x.logits = malloc((size_t)x.classes * sizeof *x.logits);
+        x.counts = malloc((size_t)x.depth * sizeof *x.counts);
+        for (int c = 0; c < x.classes; c++) {
+            double d = 0;
+            vr_json_double(vr_json_item(logits, (size_t)c), &d);
+            x.logits[c] = (float)d;
+        }
+        for (int l = 0; l < x.depth; l++)
+            x.counts[l] = vr_json_int(vr_json_item(after, (size_t)l), 0, 1 << 20, &n) ? (int)n : -1;
+        snprintf(title, sizeof title, "%s %s", name, x.method);
+        vr_golden_reduced(title, o, &x);
+        free(x.pixels);
+        free(x.logits);
+        free(x.counts);
+    }
+}
+
 static verdict run_random(const char *name, const char *path)
 {
     vr_json       *doc = NULL;
@@ -243,6 +272,7 @@ static verdict run_random(const char *name, const char *path)
     o.arch = arch;
     o.random = 1;
     verdict v = judge(name, &o, &x, false); /* the oracle would take minutes */
+    run_reduced(name, o, vr_json_get(doc, "reduced"));
     vr_json_free(doc);
     free_expectation(&x);
     return v;
@@ -279,12 +309,6 @@ static void run_model(const char *name, const char *path)
         run_checkpoint(name, path);
 }
 
-static void skip_reduction(const char *name, const char *path)
-{
-    (void)path;
-    vr_golden_report(SKIPPED, name, "token reduction is not supported yet");
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -293,7 +317,7 @@ int main(int argc, char **argv)
     }
     each_entry(argv[1], "models", run_model);
     each_entry(argv[1], "reducers", vr_golden_reducer);
-    each_entry(argv[1], "reduced", skip_reduction);
+    each_entry(argv[1], "reduced", vr_golden_reduced_file);
     printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] || counts[PASSED] == 0;
 }

@@ -1,0 +1,207 @@
+/* golden_reduced: whole models with token reduction between attention and MLP: tokens after every block and logits.
+ *
+ * A case's options become a schedule file, which is read as any user's would be. */
+#include "golden.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../engine/internal.h"
+#include "../kernels/cpu/cpu.h"
+#include "../loaders/safetensors.h"
+#include "reference/reference.h"
+
+static const double TOLERANCE = 2e-5; /* logits, f32 */
+
+/* ---- options to a schedule ---- */
+
+static void put_list(FILE *f, const char *key, const vr_json *list)
+{
+    fprintf(f, ", \"%s\": [", key);
+    for (size_t i = 0; i < vr_json_size(list); i++) {
+        double x = 0;
+        vr_json_double(vr_json_item(list, i), &x);
+        fprintf(f, "%s%.17g", i ? ", " : "", x);
+    }
+    fputc(']', f);
+}
+
+static void put_word(FILE *f, const char *key, const vr_json *v)
+{
+    const char *text;
+    bool        yes;
+    double      x;
+    if (vr_json_string(v, &text)) fprintf(f, ", \"%s\": \"%s\"", key, text);
+    if (vr_json_bool(v, &yes)) fprintf(f, ", \"%s\": %s", key, yes ? "true" : "false");
+    if (vr_json_double(v, &x)) fprintf(f, ", \"%s\": %.17g", key, x);
+}
+
+/* The keys of an option object that stand for a step's; where the names differ, ours second. */
+static const char *const step_keys[][2] = {{"feature", 0}, {"forced", 0},         {"partition_kind", "partition"},
+                                           {"refine", 0},  {"rule", 0},           {"similarity", 0},
+                                           {"fuse", 0},    {"keep_rate", "keep"}, {"tau", 0},
+                                           {"r", 0},       {"prune", 0},          {"merge", 0},
+                                           {"layers", 0}};
+
+static bool write_schedule(const char *path, const char *method, const vr_json *options)
+{
+    FILE *f = fopen(path, "w");
+    bool  on;
+    if (!f) return false;
+    fprintf(f, "{ \"name\": \"golden\"");
+    if (vr_json_bool(vr_json_get(options, "prop_attn"), &on)) fprintf(f, ", \"prop_attn\": \"%s\"", on ? "on" : "off");
+    const char *batch;
+    if (vr_json_string(vr_json_get(options, "batch"), &batch))
+        fprintf(f, ", \"scope\": \"%s\"", strcmp(batch, "union") == 0 ? "batch" : "image");
+    put_word(f, "pool", vr_json_get(options, "pool"));
+    fprintf(f, ", \"steps\": [");
+    if (strcmp(method, "none")) {
+        fprintf(f, "{ \"method\": \"%s\"", method);
+        for (size_t k = 0; k < sizeof step_keys / sizeof *step_keys; k++) {
+            const vr_json *v = vr_json_get(options, step_keys[k][0]);
+            const char    *ours = step_keys[k][1] ? step_keys[k][1] : step_keys[k][0];
+            if (v && vr_json_type(v) == VR_JSON_ARRAY)
+                put_list(f, ours, v);
+            else if (v)
+                put_word(f, ours, v);
+        }
+        fputs(" }", f);
+    }
+    fputs("] }\n", f);
+    return fclose(f) == 0;
+}
+
+/* ---- running ---- */
+
+static bool same_counts(const vitrun *v, const vr_golden_case *x)
+{
+    int tokens[256];
+    for (int b = 0; b < x->images; b++) {
+        if (vitrun_cost(v, b, tokens, NULL, NULL, NULL)) return false;
+        if (memcmp(tokens, x->counts + b * x->depth, (size_t)x->depth * sizeof *tokens)) return false;
+    }
+    return true;
+}
+
+/* On one back end; with all rows of the last block computed, and then without, where the same bits must come out. */
+static vr_status run_one(const vitrun_options *base, const vr_ops *ops, const vr_golden_case *x, double *worst, bool *counts,
+                         bool *bits, vr_error *err)
+{
+    const size_t n = (size_t)x->images * (size_t)x->classes;
+    float       *logits[2] = {malloc(n * sizeof(float)), malloc(n * sizeof(float))};
+    *worst = 0;
+    for (int keep = 1; keep >= 0 && !err->code; keep--) {
+        vitrun        *v;
+        const float   *pixels[16];
+        vitrun_error   e = {0};
+        vitrun_options o = *base;
+        o.keep_blocks = keep;
+        if (vr_open_on(&v, &o, ops, err)) break;
+        const size_t cells = 3 * (size_t)v->about.image_height * (size_t)v->about.image_width;
+        for (int b = 0; b < x->images; b++) pixels[b] = x->pixels + (size_t)b * cells;
+        if (vitrun_run(v, logits[keep], pixels, NULL, x->images, &e)) vr_fail(err, (vr_status)e.code, "", "%s", e.text);
+        if (keep) *counts = same_counts(v, x);
+        vitrun_close(v);
+        for (int b = 0; b < x->images && !err->code; b++) {
+            const size_t at = (size_t)b * (size_t)x->classes;
+            double       rel = vr_golden_relative(logits[keep] + at, x->logits + at, (size_t)x->classes);
+            if (!(rel <= *worst)) *worst = rel;
+        }
+    }
+    *bits = memcmp(logits[0], logits[1], n * sizeof(float)) == 0;
+    free(logits[0]);
+    free(logits[1]);
+    return err->code;
+}
+
+verdict vr_golden_reduced(const char *name, vitrun_options o, const vr_golden_case *x)
+{
+    char         path[] = "/tmp/vitrun-golden-XXXXXX.json", words[600] = "";
+    int          fd = mkstemps(path, 5);
+    bool         good = fd >= 0 && close(fd) == 0 && write_schedule(path, x->method, x->options);
+    vitrun_merge merge = {.method = path};
+    o.merge = &merge;
+    for (int i = x->with_reference ? 0 : 1; good && i < BACKENDS; i++) {
+        const char *isa = vr_golden_backends[i];
+        vr_error    err = {0};
+        double      rel = 0;
+        bool        counts = false, bits = false;
+        size_t      used = strlen(words);
+        if (i > 0 && !vr_cpu_isa_supported(isa)) continue;
+        if (i > 0) setenv("VITRUN_ISA", isa, 1);
+        if (run_one(&o, i == 0 ? &vr_reference : &vr_cpu, x, &rel, &counts, &bits, &err))
+            snprintf(words + used, sizeof words - used, "%s: %s ", isa, err.text);
+        else
+            snprintf(words + used, sizeof words - used, "%s %.1e%s%s ", isa, rel, counts ? "" : " (other token counts)",
+                     bits ? "" : " (other bits without blocks)");
+        if (err.code || !(rel <= TOLERANCE) || !counts || !bits) {
+            verdict v = err.rule && strcmp(err.rule, "not-supported") == 0 ? SKIPPED : FAILED;
+            unsetenv("VITRUN_ISA");
+            unlink(path);
+            return vr_golden_report(v, name, words);
+        }
+    }
+    unsetenv("VITRUN_ISA");
+    unlink(path);
+    return vr_golden_report(good ? PASSED : FAILED, name, good ? words : "no schedule could be written");
+}
+
+/* ---- reduced/NAME.safetensors ---- */
+
+static float *read_floats(const vr_safetensors *st, const char *name, const vr_tensor **t, vr_error *err)
+{
+    *t = vr_safetensors_find(st, name);
+    float *out = *t ? malloc((*t)->bytes + 1) : NULL;
+    if (!out || vr_safetensors_read_f32(st, *t, 0, (*t)->elements, out, err))
+        vr_fail(err, VR_E_MODEL, "", "no tensor %s", name);
+    return out;
+}
+
+static vr_status read_case(vr_golden_case *x, const vr_safetensors *st, vr_json **doc, const char **model, vr_error *err)
+{
+    const char      *text = vr_safetensors_metadata(st, "case");
+    const vr_tensor *t;
+    if (!text) return vr_fail(err, VR_E_MODEL, "", "no case in its metadata");
+    if (vr_json_parse(doc, text, strlen(text), "case", err)) return err->code;
+    vr_json_string(vr_json_get(*doc, "method"), &x->method);
+    vr_json_string(vr_json_get(*doc, "model"), model);
+    x->options = vr_json_get(*doc, "options");
+    x->with_reference = true;
+    x->pixels = read_floats(st, "pixels", &t, err);
+    x->logits = read_floats(st, "logits", &t, err);
+    if (err->code) return err->code;
+    x->images = (int)t->shape[0], x->classes = (int)t->shape[1];
+    t = vr_safetensors_find(st, "counts");
+    if (!t || t->rank != 2 || t->dtype != VR_I32) return vr_fail(err, VR_E_MODEL, "", "no counts");
+    x->depth = (int)t->shape[1];
+    x->counts = malloc(t->bytes + 1);
+    return vr_safetensors_read_raw(st, t, x->counts, err);
+}
+
+void vr_golden_reduced_file(const char *name, const char *path)
+{
+    vr_golden_case  x = {.method = "none"};
+    vr_safetensors *st = NULL;
+    vr_json        *doc = NULL;
+    vr_error        err = {0};
+    const char     *model = "";
+    char            folder[4200];
+    vitrun_options  o = vitrun_defaults();
+    if (vr_safetensors_open(&st, path, 0, &err) || read_case(&x, st, &doc, &model, &err)) {
+        vr_golden_report(FAILED, name, err.text);
+    } else {
+        const char *end = strstr(path, "/reduced/");
+        snprintf(folder, sizeof folder, "%.*s/%s", (int)(end - path), path, model);
+        o.model = folder;
+        o.threads = 2;
+        vr_golden_reduced(name, o, &x);
+    }
+    free(x.pixels);
+    free(x.logits);
+    free(x.counts);
+    vr_json_free(doc);
+    vr_safetensors_close(st);
+}
