@@ -148,6 +148,8 @@ Test(config, recipes)
          "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
         {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\"}"), NULL, "bicubic-squash248-crop224", VR_RESIZE_SQUASH,
          VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"input_size\":[3,224,448]}"), NULL, "bilinear-cover248x497-crop224x448", VR_RESIZE_COVER,
+         VR_OFFSET_HALF_EVEN},
         {HF(""), NULL, "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""), "{\"size\":384,\"resample\":3}", "bicubic-squash384", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""),
@@ -171,6 +173,10 @@ Test(config, other_sizes_keep_the_crop_ratio)
     vr_error  err = {0};
     cr_assert_eq(vr_config_set_size(&c, 384, 384, &err), VR_OK);
     cr_expect_str_eq(c.recipe.name, "bicubic-426-crop384"); /* floor(384 / 0.9) */
+    cr_assert_eq(vr_config_set_size(&c, 448, 224, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bilinear-cover497x248-crop448x224"); /* as timm's transforms_imagenet_eval has it */
+    cr_assert_eq(vr_config_set_size(&c, 224, 224, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bicubic-248-crop224");
     cr_expect_eq(vr_config_set_size(&c, 100, 100, &err), VR_E_USAGE);
     cr_expect(strstr(err.text, "multiple of its patch side 16"), "%s", err.text);
     vr_config_free(&c);
