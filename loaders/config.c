@@ -491,7 +491,8 @@ static vr_status read_timm_recipe(const reader *r, const vr_json *cfg, bool size
     const char    *interpolation = NULL, *mode = NULL;
     const vr_json *input = vr_json_get(cfg, "input_size");
     int64_t        h = 0, w = 0;
-    if (!cfg || vr_json_type(cfg) != VR_JSON_OBJECT) return VR_OK;
+    if (vr_json_type(cfg) == VR_JSON_NULL) return VR_OK;
+    if (vr_json_type(cfg) != VR_JSON_OBJECT) return wrong_type(r, "pretrained_cfg", "an object", cfg);
     if (read_string(r, cfg, "interpolation", &interpolation) || read_string(r, cfg, "crop_mode", &mode) ||
         read_double(r, cfg, "crop_pct", &c->crop_pct) || read_three(r, cfg, "mean", false, c->recipe.mean) ||
         read_three(r, cfg, "std", true, c->recipe.std))
@@ -610,6 +611,9 @@ static vr_status read_hf_recipe(const reader *r, const vr_json *p, vr_recipe *ou
     int    resample = out->filter == VR_BICUBIC ? 3 : 2;
     bool   normalise = true, rescale = true;
     double factor = 1.0 / 255;
+    if (vr_json_type(p) != VR_JSON_OBJECT)
+        return vr_fail(r->err, VR_E_MODEL, "config-type", "%s: must be an object; found %s.", vr_quotez(r->path).text,
+                       vr_json_type_name(p));
     if (read_hf_resize(r, p, out) || read_hf_crop(r, p, out) || read_int(r, p, "resample", 0, 5, &resample) ||
         read_bool(r, p, "do_normalize", &normalise) || read_bool(r, p, "do_rescale", &rescale) ||
         read_double(r, p, "rescale_factor", &factor) || read_three(r, p, "image_mean", false, out->mean) ||

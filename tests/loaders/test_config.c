@@ -75,6 +75,8 @@ static const case_of_config cases[] = {
     {"timm, two means", TIMM(",\"pretrained_cfg\":{\"mean\":[0.5,0.5]}"), VR_E_MODEL, "mean"},
     {"timm, crop_pct of 0", TIMM(",\"pretrained_cfg\":{\"crop_pct\":0}"), VR_E_MODEL, "crop_pct"},
     {"timm, lanczos", TIMM(",\"pretrained_cfg\":{\"interpolation\":\"lanczos\"}"), VR_E_MODEL, "lanczos"},
+    {"timm, a pretrained_cfg that is a list", TIMM(",\"pretrained_cfg\":[]"), VR_E_MODEL, "pretrained_cfg"},
+    {"timm, a pretrained_cfg of null", TIMM(",\"pretrained_cfg\":null"), VR_OK, NULL},
     {"timm, border crops", TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"border\"}"), VR_E_MODEL, "border"},
     {"timm, labels that are no texts", TIMM(",\"label_names\":[1,2]"), VR_E_MODEL, "label_names"},
     {"transformers, plain", HF(""), VR_OK, NULL},
@@ -199,6 +201,10 @@ Test(config, a_size_that_does_not_fit_is_the_config_s_fault)
     cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
     cr_expect(strstr(err.text, "preprocessor_config.json") && strstr(err.text, "225x225"), "%s", err.text);
     cr_expect(!found);
+    err = (vr_error){0};
+    scratch_text("preprocessor_config.json", "[]");
+    cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "must be an object"), "%s", err.text);
     scratch_end();
 }
 
