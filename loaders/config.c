@@ -163,7 +163,7 @@ static vr_status read_three(const reader *r, const vr_json *object, const char *
     for (size_t i = 0; i < 3; i++) {
         double x;
         if (vr_json_type(v) != VR_JSON_ARRAY || vr_json_size(v) != 3 || !vr_json_double(vr_json_item(v, i), &x) ||
-            (positive && !(x > 0)))
+            !(fabs(x) <= 1e6) || (positive && !(x >= 1e-6))) /* beyond these no pixel is a useful number */
             return wrong_type(r, key, positive ? "three positive numbers" : "three numbers", v);
         out[i] = (float)x;
     }

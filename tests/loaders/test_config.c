@@ -72,6 +72,8 @@ static const case_of_config cases[] = {
     {"timm, an image that is no multiple", TIMM(",\"model_args\":{\"img_size\":225}"), VR_E_MODEL, "patches of 16"},
     {"timm, a negative mlp_ratio", TIMM(",\"model_args\":{\"mlp_ratio\":-4}"), VR_E_MODEL, "mlp_ratio"},
     {"timm, std of 0", TIMM(",\"pretrained_cfg\":{\"std\":[0.5,0,0.5]}"), VR_E_MODEL, "std"},
+    {"timm, std of 0 as a float", TIMM(",\"pretrained_cfg\":{\"std\":[0.5,1e-60,0.5]}"), VR_E_MODEL, "std"},
+    {"timm, an infinite mean as a float", TIMM(",\"pretrained_cfg\":{\"mean\":[0.5,1e300,0.5]}"), VR_E_MODEL, "mean"},
     {"timm, two means", TIMM(",\"pretrained_cfg\":{\"mean\":[0.5,0.5]}"), VR_E_MODEL, "mean"},
     {"timm, crop_pct of 0", TIMM(",\"pretrained_cfg\":{\"crop_pct\":0}"), VR_E_MODEL, "crop_pct"},
     {"timm, lanczos", TIMM(",\"pretrained_cfg\":{\"interpolation\":\"lanczos\"}"), VR_E_MODEL, "lanczos"},
