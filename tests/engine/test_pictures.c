@@ -161,3 +161,15 @@ Test(pictures, what_does_not_suit_is_named, .init = scratch_begin, .fini = scrat
     cr_expect(strstr(text, "rgb.png") && strstr(text, "25x18"), "%s", text);
     vitrun_close(v);
 }
+
+/* Broken if it fails: a size of which one side was forgotten runs the model at another. */
+Test(pictures, one_side_is_no_size)
+{
+    vitrun        *v;
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    o.model = good, o.image_width = 16;
+    cr_expect_eq(vitrun_open(&v, &o, &e), VITRUN_USAGE);
+    cr_expect(strstr(e.text, "0x16"), "%s", e.text);
+    vitrun_close(v);
+}
