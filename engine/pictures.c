@@ -37,6 +37,12 @@ vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *
     return VR_OK;
 }
 
+/* Put the picture's name in front of a sentence. */
+static vr_status name_it(const char *path, const vr_error *why, vr_error *err)
+{
+    return why->code ? vr_fail(err, why->code, why->rule, "%s: %s", vr_quotez(path).text, why->text) : VR_OK;
+}
+
 static vr_status prepare_once(const vitrun *v, vr_image *im, float *out, vr_error *err)
 {
     vr_prepare p = {0};
@@ -48,8 +54,9 @@ static vr_status prepare_once(const vitrun *v, vr_image *im, float *out, vr_erro
 int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err)
 {
     vr_image im = {0};
-    vr_error e = {0};
-    if (vr_image_read(&im, path, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &e);
+    vr_error e = {0}, why = {0};
+    if (vr_image_read(&im, path, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &why);
+    name_it(path, &why, &e);
     vr_image_free(&im);
     return vr_report(err, &e);
 }
@@ -117,7 +124,9 @@ static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s
     s->decode_ms = 1e3 * (t1 - t0);
     if (s->err.code == VR_OK) {
         s->width = im.width, s->height = im.height;
-        vr_prepare_image(p, v, &im, s->pixels, &s->err);
+        vr_error why = {0};
+        vr_prepare_image(p, v, &im, s->pixels, &why);
+        name_it(path, &why, &s->err);
         s->resize_ms = 1e3 * (vr_now() - t1);
     }
     vr_image_free(&im);

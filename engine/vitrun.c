@@ -88,7 +88,8 @@ static vr_status load(vitrun *v, const vitrun_options *o, vr_config *c, bool fit
     vr_status      status = o->random ? vr_checkpoint_open_random(&ck, c, o->seed, err)
                                       : vr_checkpoint_open(&ck, o->model, c, fit, o->max_header, o->strict, err);
     if (status == VR_OK && fit) status = vr_config_set_size(c, c->image_height, c->image_width, err);
-    if (status == VR_OK && o->image_height) status = vr_config_set_size(c, o->image_height, o->image_width, err);
+    if (status == VR_OK && (o->image_height || o->image_width))
+        status = vr_config_set_size(c, o->image_height, o->image_width, err);
     if (status == VR_OK && c->label_count && c->label_count != c->classes)
         status = vr_fail(err, VR_E_MODEL, "config-labels", "%s: its config names %d labels, but its classifier has %d classes.",
                          vr_quotez(o->model).text, c->label_count, c->classes);

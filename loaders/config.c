@@ -85,10 +85,16 @@ vr_status vr_config_set_size(vr_config *c, int height, int width, vr_error *err)
     vr_recipe *r = &c->recipe;
     if (r->crop_height == height && r->crop_width == width) return VR_OK;
     r->crop_height = height, r->crop_width = width;
-    if (r->resize == VR_RESIZE_SQUASH)
-        r->resize_height = (int)floor(height / c->crop_pct), r->resize_width = (int)floor(width / c->crop_pct);
-    else if (r->resize == VR_RESIZE_SHORTER)
-        r->resize_height = r->resize_width = (int)floor((height < width ? height : width) / c->crop_pct);
+    const int wanted_h = (int)floor(height / c->crop_pct), wanted_w = (int)floor(width / c->crop_pct);
+    if (r->resize == VR_RESIZE_SQUASH) {
+        r->resize_height = wanted_h, r->resize_width = wanted_w;
+    } else if (r->resize != VR_RESIZE_NONE && (c->layout != VR_LAYOUT_TIMM || wanted_h == wanted_w)) {
+        r->resize = VR_RESIZE_SHORTER, r->filter = c->filter;
+        r->resize_height = r->resize_width = wanted_h < wanted_w ? wanted_h : wanted_w;
+    } else if (r->resize != VR_RESIZE_NONE) {
+        r->resize = VR_RESIZE_COVER, r->filter = VR_BILINEAR;
+        r->resize_height = wanted_h, r->resize_width = wanted_w;
+    }
     vr_recipe_name(r);
     return VR_OK;
 }
@@ -157,7 +163,7 @@ static vr_status read_three(const reader *r, const vr_json *object, const char *
     for (size_t i = 0; i < 3; i++) {
         double x;
         if (vr_json_type(v) != VR_JSON_ARRAY || vr_json_size(v) != 3 || !vr_json_double(vr_json_item(v, i), &x) ||
-            (positive && !(x > 0)))
+            !(fabs(x) <= 1e6) || (positive && !(x >= 1e-6))) /* beyond these no pixel is a useful number */
             return wrong_type(r, key, positive ? "three positive numbers" : "three numbers", v);
         out[i] = (float)x;
     }
@@ -208,7 +214,7 @@ static vr_status read_arch_preprocess(const reader *r, const vr_json *doc, vr_co
     if (!(c->crop_pct >= 0.05 && c->crop_pct <= 1))
         return vr_fail(r->err, VR_E_MODEL, "config-range", "%s: crop_pct must be from 0.05 to 1.", vr_quotez(r->path).text);
     c->recipe.resize = VR_RESIZE_SHORTER;
-    c->recipe.filter = filter ? VR_BICUBIC : VR_BILINEAR;
+    c->recipe.filter = c->filter = filter ? VR_BICUBIC : VR_BILINEAR;
     c->recipe.offset = VR_OFFSET_HALF_EVEN;
     return VR_OK;
 }
@@ -485,7 +491,8 @@ static vr_status read_timm_recipe(const reader *r, const vr_json *cfg, bool size
     const char    *interpolation = NULL, *mode = NULL;
     const vr_json *input = vr_json_get(cfg, "input_size");
     int64_t        h = 0, w = 0;
-    if (!cfg || vr_json_type(cfg) != VR_JSON_OBJECT) return VR_OK;
+    if (vr_json_type(cfg) == VR_JSON_NULL) return VR_OK;
+    if (vr_json_type(cfg) != VR_JSON_OBJECT) return wrong_type(r, "pretrained_cfg", "an object", cfg);
     if (read_string(r, cfg, "interpolation", &interpolation) || read_string(r, cfg, "crop_mode", &mode) ||
         read_double(r, cfg, "crop_pct", &c->crop_pct) || read_three(r, cfg, "mean", false, c->recipe.mean) ||
         read_three(r, cfg, "std", true, c->recipe.std))
@@ -494,7 +501,8 @@ static vr_status read_timm_recipe(const reader *r, const vr_json *cfg, bool size
         return vr_fail(r->err, VR_E_MODEL, "config-range", "%s: crop_pct must be from 0.05 to 1.", vr_quotez(r->path).text);
     if (interpolation && strcmp(interpolation, "bicubic") && strcmp(interpolation, "bilinear"))
         return refuse(r, "interpolation", interpolation);
-    if (interpolation) c->recipe.filter = strcmp(interpolation, "bicubic") == 0 ? VR_BICUBIC : VR_BILINEAR;
+    if (interpolation) c->filter = strcmp(interpolation, "bicubic") == 0 ? VR_BICUBIC : VR_BILINEAR;
+    c->recipe.filter = c->filter; /* which the description's own size may have replaced */
     if (mode && strcmp(mode, "center") && strcmp(mode, "squash")) return refuse(r, "crop_mode", mode);
     if (mode) c->recipe.resize = strcmp(mode, "squash") == 0 ? VR_RESIZE_SQUASH : VR_RESIZE_SHORTER;
     if (input && !sized) {
@@ -603,6 +611,9 @@ static vr_status read_hf_recipe(const reader *r, const vr_json *p, vr_recipe *ou
     int    resample = out->filter == VR_BICUBIC ? 3 : 2;
     bool   normalise = true, rescale = true;
     double factor = 1.0 / 255;
+    if (vr_json_type(p) != VR_JSON_OBJECT)
+        return vr_fail(r->err, VR_E_MODEL, "config-type", "%s: must be an object; found %s.", vr_quotez(r->path).text,
+                       vr_json_type_name(p));
     if (read_hf_resize(r, p, out) || read_hf_crop(r, p, out) || read_int(r, p, "resample", 0, 5, &resample) ||
         read_bool(r, p, "do_normalize", &normalise) || read_bool(r, p, "do_rescale", &rescale) ||
         read_double(r, p, "rescale_factor", &factor) || read_three(r, p, "image_mean", false, out->mean) ||
@@ -649,6 +660,7 @@ static vr_status parse_hf_recipe(const char *folder, const hf_source *s, vr_conf
     }
     int shorter = p->resize_height < p->resize_width ? p->resize_height : p->resize_width;
     c->crop_pct = p->resize == VR_RESIZE_NONE ? 1 : (double)(height < width ? height : width) / shorter;
+    c->filter = p->filter;
     vr_recipe_name(p);
     vr_error why = {0};
     if (vr_config_set_size(c, height, width, &why) == VR_OK) return VR_OK;

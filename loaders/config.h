@@ -29,6 +29,7 @@ typedef struct {
 
     vr_recipe recipe;    /* crop_height x crop_width is the size the model is run at */
     double    crop_pct;  /* crop / resize, for other sizes */
+    vr_filter filter;    /* of square sizes; timm resizes for others bilinearly, whatever the model says */
     bool      uncropped; /* its library crops nothing: a picture that resizing leaves at another size has no answer */
 
     char   labels_file[64]; /* name of a file in configs/labels, "" where the labels are below or unknown */

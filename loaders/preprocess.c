@@ -1,6 +1,7 @@
 /* preprocess.c: sizes, centre crop and normalisation as torchvision computes them; the resizing itself is resample.c. */
 #include "preprocess.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,7 @@ void vr_recipe_name(vr_recipe *r)
     snprintf(r->name, sizeof r->name, "%s", r->filter == VR_BICUBIC ? "bicubic" : "bilinear");
     if (r->resize == VR_RESIZE_NONE) snprintf(r->name, sizeof r->name, "asis");
     if (r->resize == VR_RESIZE_SHORTER) append_size(r->name, sizeof r->name, "-", r->resize_height, r->resize_height);
+    if (r->resize == VR_RESIZE_COVER) append_size(r->name, sizeof r->name, "-cover", r->resize_height, r->resize_width);
     if (r->resize == VR_RESIZE_SQUASH) append_size(r->name, sizeof r->name, "-squash", r->resize_height, r->resize_width);
     const bool whole = r->resize == VR_RESIZE_SQUASH && r->crop_height == r->resize_height && r->crop_width == r->resize_width;
     if (r->crop_height && !whole) append_size(r->name, sizeof r->name, "-crop", r->crop_height, r->crop_width);
@@ -54,7 +56,7 @@ vr_status vr_recipe_sizes(const vr_recipe *r, int width, int height, int *resize
                           vr_error *err)
 {
     uint64_t w = (uint64_t)width, h = (uint64_t)height;
-    if (r->resize != VR_RESIZE_NONE && (r->resize_height < 1 || (r->resize == VR_RESIZE_SQUASH && r->resize_width < 1)))
+    if (r->resize != VR_RESIZE_NONE && (r->resize_height < 1 || (r->resize != VR_RESIZE_SHORTER && r->resize_width < 1)))
         return vr_fail(err, VR_E_USAGE, "recipe", "a recipe resizes to %d x %d; both sides must be at least 1", r->resize_width,
                        r->resize_height);
     if (r->resize == VR_RESIZE_SQUASH) {
@@ -64,6 +66,9 @@ vr_status vr_recipe_sizes(const vr_recipe *r, int width, int height, int *resize
         const bool     upright = height >= width;
         w = upright ? side : side * (uint64_t)width / (uint64_t)height;
         h = upright ? side * (uint64_t)height / (uint64_t)width : side;
+    } else if (r->resize == VR_RESIZE_COVER) { /* in doubles, and halves to the even side, as Python does it */
+        const double ratio = fmin((double)height / r->resize_height, (double)width / r->resize_width);
+        w = (uint64_t)nearbyint(width / ratio), h = (uint64_t)nearbyint(height / ratio);
     }
     if (w > MAX_RESIZED_PIXELS || h > MAX_RESIZED_PIXELS || w * h > MAX_RESIZED_PIXELS)
         return vr_fail(err, VR_E_IMAGE, "too-large",

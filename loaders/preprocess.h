@@ -7,13 +7,14 @@
 typedef enum { VR_BILINEAR, VR_BICUBIC } vr_filter;
 typedef enum {
     VR_RESIZE_SHORTER, /* shorter side to resize_height, the longer to int(resize_height * long / short) */
+    VR_RESIZE_COVER,   /* smallest of the picture's shape that covers resize_height x resize_width, timm's ResizeKeepRatio */
     VR_RESIZE_SQUASH,  /* to resize_height x resize_width, aspect ignored */
     VR_RESIZE_NONE
 } vr_resize;
 typedef enum { VR_OFFSET_HALF_EVEN, VR_OFFSET_FLOOR } vr_offset; /* torchvision's centre crop; transformers' */
 
 typedef struct {
-    char      name[32]; /* "bicubic-256-crop224", made by vr_recipe_name */
+    char      name[48]; /* "bicubic-256-crop224", made by vr_recipe_name */
     vr_resize resize;
     int       resize_height, resize_width;
     vr_filter filter;

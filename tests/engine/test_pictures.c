@@ -140,3 +140,36 @@ Test(pictures, a_run_of_nothing)
     cr_expect_eq(offsets[0], 0);
     vitrun_close(v);
 }
+
+static int note_error(const vitrun_result *r, void *user)
+{
+    snprintf(user, 600, "%s", r->error ? r->error : "");
+    return 0;
+}
+
+/* Broken if it fails: among a thousand pictures nobody can tell which one does not suit the model. */
+Test(pictures, what_does_not_suit_is_named, .init = scratch_begin, .fini = scratch_end)
+{
+    static const char *const path[] = {"tests/pictures/rgb.png"}; /* 25 x 18 */
+    static float             pixels[3 * 32 * 32];
+    char                     text[600] = "";
+    vitrun_error             e = {0};
+    vitrun                  *v = open_with("{\"do_resize\":false}");
+    cr_expect_eq(vitrun_pixels_of_file(v, path[0], pixels, &e), VITRUN_IMAGE);
+    cr_expect(strstr(e.text, "rgb.png") && strstr(e.text, "25x18"), "%s", e.text);
+    cr_expect_eq(vitrun_classify(v, path, 1, 0, note_error, text, &e), VITRUN_OK, "%s", e.text);
+    cr_expect(strstr(text, "rgb.png") && strstr(text, "25x18"), "%s", text);
+    vitrun_close(v);
+}
+
+/* Broken if it fails: a size of which one side was forgotten runs the model at another. */
+Test(pictures, one_side_is_no_size)
+{
+    vitrun        *v;
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    o.model = good, o.image_width = 16;
+    cr_expect_eq(vitrun_open(&v, &o, &e), VITRUN_USAGE);
+    cr_expect(strstr(e.text, "0x16"), "%s", e.text);
+    vitrun_close(v);
+}

@@ -72,9 +72,13 @@ static const case_of_config cases[] = {
     {"timm, an image that is no multiple", TIMM(",\"model_args\":{\"img_size\":225}"), VR_E_MODEL, "patches of 16"},
     {"timm, a negative mlp_ratio", TIMM(",\"model_args\":{\"mlp_ratio\":-4}"), VR_E_MODEL, "mlp_ratio"},
     {"timm, std of 0", TIMM(",\"pretrained_cfg\":{\"std\":[0.5,0,0.5]}"), VR_E_MODEL, "std"},
+    {"timm, std of 0 as a float", TIMM(",\"pretrained_cfg\":{\"std\":[0.5,1e-60,0.5]}"), VR_E_MODEL, "std"},
+    {"timm, an infinite mean as a float", TIMM(",\"pretrained_cfg\":{\"mean\":[0.5,1e300,0.5]}"), VR_E_MODEL, "mean"},
     {"timm, two means", TIMM(",\"pretrained_cfg\":{\"mean\":[0.5,0.5]}"), VR_E_MODEL, "mean"},
     {"timm, crop_pct of 0", TIMM(",\"pretrained_cfg\":{\"crop_pct\":0}"), VR_E_MODEL, "crop_pct"},
     {"timm, lanczos", TIMM(",\"pretrained_cfg\":{\"interpolation\":\"lanczos\"}"), VR_E_MODEL, "lanczos"},
+    {"timm, a pretrained_cfg that is a list", TIMM(",\"pretrained_cfg\":[]"), VR_E_MODEL, "pretrained_cfg"},
+    {"timm, a pretrained_cfg of null", TIMM(",\"pretrained_cfg\":null"), VR_OK, NULL},
     {"timm, border crops", TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"border\"}"), VR_E_MODEL, "border"},
     {"timm, labels that are no texts", TIMM(",\"label_names\":[1,2]"), VR_E_MODEL, "label_names"},
     {"transformers, plain", HF(""), VR_OK, NULL},
@@ -148,6 +152,8 @@ Test(config, recipes)
          "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_HALF_EVEN},
         {TIMM(",\"pretrained_cfg\":{\"crop_mode\":\"squash\"}"), NULL, "bicubic-squash248-crop224", VR_RESIZE_SQUASH,
          VR_OFFSET_HALF_EVEN},
+        {TIMM(",\"pretrained_cfg\":{\"input_size\":[3,224,448]}"), NULL, "bilinear-cover248x497-crop224x448", VR_RESIZE_COVER,
+         VR_OFFSET_HALF_EVEN},
         {HF(""), NULL, "bilinear-squash224", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""), "{\"size\":384,\"resample\":3}", "bicubic-squash384", VR_RESIZE_SQUASH, VR_OFFSET_FLOOR},
         {HF(""),
@@ -171,6 +177,10 @@ Test(config, other_sizes_keep_the_crop_ratio)
     vr_error  err = {0};
     cr_assert_eq(vr_config_set_size(&c, 384, 384, &err), VR_OK);
     cr_expect_str_eq(c.recipe.name, "bicubic-426-crop384"); /* floor(384 / 0.9) */
+    cr_assert_eq(vr_config_set_size(&c, 448, 224, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bilinear-cover497x248-crop448x224"); /* as timm's transforms_imagenet_eval has it */
+    cr_assert_eq(vr_config_set_size(&c, 224, 224, &err), VR_OK);
+    cr_expect_str_eq(c.recipe.name, "bicubic-248-crop224");
     cr_expect_eq(vr_config_set_size(&c, 100, 100, &err), VR_E_USAGE);
     cr_expect(strstr(err.text, "multiple of its patch side 16"), "%s", err.text);
     vr_config_free(&c);
@@ -193,6 +203,10 @@ Test(config, a_size_that_does_not_fit_is_the_config_s_fault)
     cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
     cr_expect(strstr(err.text, "preprocessor_config.json") && strstr(err.text, "225x225"), "%s", err.text);
     cr_expect(!found);
+    err = (vr_error){0};
+    scratch_text("preprocessor_config.json", "[]");
+    cr_expect_eq(vr_config_read_folder(&c, &found, "configs", scratch_path("."), &err), VR_E_MODEL);
+    cr_expect(strstr(err.text, "must be an object"), "%s", err.text);
     scratch_end();
 }
 

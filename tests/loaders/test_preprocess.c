@@ -97,6 +97,15 @@ Test(preprocess, sizes)
     sizes_are(r, 256, 256, 256, 256, 224, 224);
     sizes_are(r, 1, 600, 256, 153600, 224, 224);
     sizes_are(squash, 3, 7, 512, 512, 512, 512);
+    /* [round(x / min(h / th, w / tw)) for x in (h, w)] in Python */
+    const vr_recipe wide = {.resize = VR_RESIZE_COVER, .resize_height = 248, .resize_width = 497},
+                    tall = {.resize = VR_RESIZE_COVER, .resize_height = 497, .resize_width = 248},
+                    half = {.resize = VR_RESIZE_COVER, .resize_height = 10, .resize_width = 4};
+    sizes_are(&wide, 640, 427, 497, 332, 497, 332);
+    sizes_are(&wide, 427, 640, 497, 745, 497, 745);
+    sizes_are(&tall, 33, 77, 248, 579, 248, 579);
+    sizes_are(&tall, 640, 427, 745, 497, 745, 497);
+    sizes_are(&half, 3, 4, 8, 10, 8, 10); /* 7.5 */
     int      s[4];
     vr_error err = {0};
     cr_assert_eq(vr_recipe_sizes(r, 1, 611, &s[0], &s[1], &s[2], &s[3], &err), VR_E_IMAGE); /* 256 x 156,416: over 40,000,000 */
