@@ -33,7 +33,7 @@ void vr_forward(vr_run *run, const vr_picture *in, int images)
         } else {
             vr_linear(be, s.qkv, s.t, &w->qkv, VR_NO_ACT, VR_SET);
             vr_attention(be, s.t, vr_mat_cols(s.qkv, 0, C), vr_mat_cols(s.qkv, C, C), vr_mat_cols(s.qkv, 2 * C, C), &s.rows,
-                         &s.rows, heads);
+                         &s.rows, heads, NULL);
         }
         vr_linear(be, s.x, s.t, &w->proj, VR_NO_ACT, VR_ADD); /* x += MSA(LN(x)) */
 
@@ -79,7 +79,8 @@ static tokens attend_specials(vr_run *run, tokens s, const vr_block *w)
     vr_gather(be, few.x, s.x, run->few_index);
     vr_gather(be, few.t, s.t, run->few_index);
     vr_linear(be, q, few.t, &w->q, VR_NO_ACT, VR_SET);
-    vr_attention(be, few.t, q, vr_mat_cols(kv, 0, C), vr_mat_cols(kv, C, C), &few.rows, &s.rows, run->model->config.heads);
+    vr_attention(be, few.t, q, vr_mat_cols(kv, 0, C), vr_mat_cols(kv, C, C), &few.rows, &s.rows, run->model->config.heads,
+                 NULL);
     return few;
 }
 
