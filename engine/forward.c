@@ -40,7 +40,7 @@ void vr_forward(vr_run *run, const vr_picture *in, int images)
         } else {
             vr_mat q = vr_mat_cols(s.qkv, 0, C), k = vr_mat_cols(s.qkv, C, C), v = vr_mat_cols(s.qkv, 2 * C, C);
             vr_linear(be, s.qkv, s.t, &w->qkv, VR_NO_ACT, VR_SET);
-            vr_attention(be, s.t, q, k, v, &s.rows, &s.rows, heads, vr_reduce_extras(run, step, s.in.size));
+            vr_attention(be, s.t, q, k, v, &s.rows, &s.rows, heads, vr_reduce_extras(run, step, &s.in));
         }
         vr_linear(be, s.x, s.t, &w->proj, VR_NO_ACT, VR_ADD); /* x += MSA(LN(x)) */
         if (step) s = cut(run, vr_reduce(run, step, s.in, vr_mat_cols(s.qkv, C, C)), run->t);
@@ -95,7 +95,7 @@ static tokens attend_specials(vr_run *run, tokens s, const vr_block *w)
     vr_gather(be, few.t, s.t, run->few_index);
     vr_linear(be, q, few.t, &w->q, VR_NO_ACT, VR_SET);
     vr_attention(be, few.t, q, vr_mat_cols(kv, 0, C), vr_mat_cols(kv, C, C), &few.rows, &s.rows, run->model->config.heads,
-                 vr_reduce_extras(run, NULL, s.in.size));
+                 vr_reduce_extras(run, NULL, &s.in));
     return few;
 }
 

@@ -7,14 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const float *size)
+const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const vr_tokens *in)
 {
-    const vr_config *c = &run->model->config;
-    const bool       scores = step && (step->method == VR_EVIT || step->method == VR_DIFFRATE);
+    const bool scores = step && (step->method == VR_EVIT || step->method == VR_DIFFRATE);
     const bool mean_keys = step && (step->method == VR_TOME || (step->method == VR_MAME && step->feature == VR_FEATURE_K_MEAN));
-    run->extras = (vr_extras){.size = run->schedule.proportional && size != run->ones ? size : NULL};
+    run->extras = (vr_extras){.size = run->schedule.proportional && in->size != run->ones ? in->size : NULL};
     if (scores) run->extras.class_scores = run->scores;
-    if (mean_keys) run->extras.mean_keys = vr_mat_cols(run->mean_keys, 0, c->dim / c->heads);
+    if (mean_keys) run->extras.mean_keys = vr_mat_rows(run->mean_keys, 0, in->x.rows);
     return run->extras.size || scores || mean_keys ? &run->extras : NULL;
 }
 

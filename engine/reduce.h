@@ -5,8 +5,8 @@
 #include "plan.h"
 
 /* What attention of a block has to hand over, or to heed, for the reduction that follows; NULL: nothing.
- *   size   [T] of the tokens now */
-const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const float *size);
+ *   in     the tokens that attention sees */
+const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const vr_tokens *in);
 
 /* Reduce the tokens of a micro-batch.
  *   in     x [T, C] between attention's residual and norm2, its sizes and offsets

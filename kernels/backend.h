@@ -79,6 +79,13 @@ typedef struct {
     const float *prefix_tokens; /* [prefix, C], each with its position already added */
 } vr_embed;
 
+/* What a reducer wants of attention beside its result; NULL where it does not. */
+typedef struct {
+    const float *size;         /* [Tkv] patches that each key stands for, above 0: ln size is added to its scaled scores */
+    float       *class_scores; /* [Tkv] written: how much query 0 of each image looks at each key, the mean over heads */
+    vr_mat       mean_keys;    /* [Tkv, D] written: the mean of the keys over heads */
+} vr_extras;
+
 /* ---- token reduction ---- */
 
 /* The tokens of a batch as a reducer takes and gives them: rows prefix .. of each image are ordinary tokens. */
@@ -201,7 +208,7 @@ typedef struct vr_ops {
     void (*layernorm)(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w);
     void (*linear)(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into);
     void (*attention)(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
-                      int heads);
+                      int heads, const vr_extras *extras);
     void (*pool)(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how);
     void (*gather)(vr_backend *be, vr_mat y, vr_mat x, const int *index);
 
@@ -253,11 +260,13 @@ static inline void vr_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight
 
 /* Attention of each image's queries to the same image's keys.
  *   y [Tq, C] written;  q [Tq, C];  k, v [Tkv, C];  head h owns columns h D .. h D + D - 1 of each
- * y_h = softmax(q_h k_h^T / sqrt(D)) v_h        Vaswani et al. 2017, eq. 1; softmax in f32 over whole rows */
+ *   extras   NULL: plain.  Its size and class_scores are per row of k; class_scores wants a query wherever there are keys
+ * y_h = softmax(q_h k_h^T / sqrt(D) + ln size) v_h        Vaswani et al. 2017, eq. 1; softmax in f32 over whole rows.
+ * The size term is ToMe's proportional attention; class_scores are taken after softmax, with that term. */
 static inline void vr_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows,
-                                const vr_rows *kv_rows, int heads)
+                                const vr_rows *kv_rows, int heads, const vr_extras *extras)
 {
-    be->ops->attention(be, y, q, k, v, q_rows, kv_rows, heads);
+    be->ops->attention(be, y, q, k, v, q_rows, kv_rows, heads, extras);
 }
 
 /* One row an image.  y [B, C], or [B, 2C] for VR_POOL_CLASS_MEAN.  The mean of no rows is 0. */

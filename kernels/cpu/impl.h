@@ -18,7 +18,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
 void vr_cpu_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w);
 void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into);
 void vr_cpu_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
-                      int heads);
+                      int heads, const vr_extras *extras);
 void vr_cpu_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how);
 void vr_cpu_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index);
 

@@ -29,6 +29,7 @@ typedef struct {
     size_t       y_stride, q_stride, k_stride, v_stride;
     int          queries, keys, head_size;
     float        scale; /* 1 / sqrt(head_size) */
+    const float *size;  /* [keys] their logarithms are added to the scaled scores; NULL: nothing is */
 } vr_head;
 
 /* MaMe's sums over the destinations, for a panel of sources, and what their weights are made of. */
@@ -55,6 +56,10 @@ typedef struct {
     /* Part `part` of `parts` of a head's queries.  scratch: attention_scratch() floats, aligned to 64. */
     void (*attention)(const vr_head *h, int part, int parts, float *scratch);
     size_t (*attention_scratch)(int keys, int head_size);
+
+    /* scores [keys]: the softmax row of query 0, averaged over `heads` heads; h is the first of them, the others follow
+     * in the columns of q and k.  scratch as for attention. */
+    void (*class_scores)(float *scores, const vr_head *h, int heads, float *scratch);
 
     /* y = (x - mean) / sqrt(var + eps) * weight + bias of `rows` rows of x.cols; y may be x. */
     void (*layernorm)(vr_mat y, vr_mat x, const vr_norm *w);

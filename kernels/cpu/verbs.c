@@ -67,6 +67,7 @@ typedef struct {
     vr_mat             y, q, k, v;
     const vr_rows     *q_rows, *kv_rows;
     const vr_cpu_impl *impl;
+    const vr_extras   *extras; /* never NULL */
     int                heads, parts;
 } attention_job;
 
@@ -75,46 +76,97 @@ static void clear_rows(float *y, size_t stride, int rows, int cols)
     for (int r = 0; r < rows; r++) memset(y + (size_t)r * stride, 0, (size_t)cols * sizeof *y);
 }
 
+/* One head of an image as the kernel wants it. */
+static vr_head head_of(const attention_job *j, int image, int head)
+{
+    const int    size = j->y.cols / j->heads, queries = j->q_rows->offsets[image], keys = j->kv_rows->offsets[image];
+    const size_t col = (size_t)head * (size_t)size;
+    return (vr_head){.y = j->y.data + (size_t)queries * j->y.stride + col,
+                     .q = j->q.data + (size_t)queries * j->q.stride + col,
+                     .k = j->k.data + (size_t)keys * j->k.stride + col,
+                     .v = j->v.data + (size_t)keys * j->v.stride + col,
+                     .y_stride = j->y.stride,
+                     .q_stride = j->q.stride,
+                     .k_stride = j->k.stride,
+                     .v_stride = j->v.stride,
+                     .queries = j->q_rows->offsets[image + 1] - queries,
+                     .keys = j->kv_rows->offsets[image + 1] - keys,
+                     .head_size = size,
+                     .scale = (float)(1 / sqrt((double)size)),
+                     .size = j->extras->size ? j->extras->size + keys : NULL};
+}
+
+static float *scratch_of(const attention_job *j, int thread, int keys, int head_size)
+{
+    assert(j->impl->isa->attention_scratch(keys, head_size) <= j->impl->scratch_stride);
+    return j->impl->scratch + (size_t)thread * j->impl->scratch_stride;
+}
+
 static void attention_task(int task, int thread, void *arg)
 {
     const attention_job *j = arg;
-    int                  part = task % j->parts, head = task / j->parts % j->heads, image = task / j->parts / j->heads;
-    int                  size = j->y.cols / j->heads, queries = j->q_rows->offsets[image], keys = j->kv_rows->offsets[image];
-    size_t               col = (size_t)head * (size_t)size;
-    vr_head              h = {.y = j->y.data + (size_t)queries * j->y.stride + col,
-                              .q = j->q.data + (size_t)queries * j->q.stride + col,
-                              .k = j->k.data + (size_t)keys * j->k.stride + col,
-                              .v = j->v.data + (size_t)keys * j->v.stride + col,
-                              .y_stride = j->y.stride,
-                              .q_stride = j->q.stride,
-                              .k_stride = j->k.stride,
-                              .v_stride = j->v.stride,
-                              .queries = j->q_rows->offsets[image + 1] - queries,
-                              .keys = j->kv_rows->offsets[image + 1] - keys,
-                              .head_size = size,
-                              .scale = (float)(1 / sqrt((double)size))};
-    if (h.keys > 0) {
-        assert(j->impl->isa->attention_scratch(h.keys, size) <= j->impl->scratch_stride);
-        j->impl->isa->attention(&h, part, j->parts, j->impl->scratch + (size_t)thread * j->impl->scratch_stride);
-    } else if (part == 0) {
-        clear_rows(h.y, h.y_stride, h.queries, size); /* a sum over no keys */
+    const int            part = task % j->parts, head = task / j->parts % j->heads, image = task / j->parts / j->heads;
+    const vr_head        h = head_of(j, image, head);
+    if (h.keys > 0)
+        j->impl->isa->attention(&h, part, j->parts, scratch_of(j, thread, h.keys, h.head_size));
+    else if (part == 0)
+        clear_rows(h.y, h.y_stride, h.queries, h.head_size); /* a sum over no keys */
+}
+
+static void class_scores_task(int image, int thread, void *arg)
+{
+    const attention_job *j = arg;
+    const vr_head        h = head_of(j, image, 0);
+    if (h.keys == 0) return;
+    assert(h.queries > 0);
+    j->impl->isa->class_scores(j->extras->class_scores + j->kv_rows->offsets[image], &h, j->heads,
+                               scratch_of(j, thread, h.keys, h.head_size));
+}
+
+enum { MEAN_ROWS = 32 };
+
+static void mean_keys_task(int task, int thread, void *arg)
+{
+    const attention_job *j = arg;
+    const vr_mat         mean = j->extras->mean_keys;
+    const int            end = min_int((task + 1) * MEAN_ROWS, j->k.rows);
+    (void)thread;
+    for (int r = task * MEAN_ROWS; r < end; r++) {
+        float       *y = mean.data + (size_t)r * mean.stride;
+        const float *k = j->k.data + (size_t)r * j->k.stride;
+        memcpy(y, k, (size_t)mean.cols * sizeof *y);
+        for (int h = 1; h < j->heads; h++)
+            for (int c = 0; c < mean.cols; c++) y[c] += k[h * mean.cols + c];
+        for (int c = 0; c < mean.cols; c++) y[c] /= (float)j->heads;
     }
 }
 
+static void attend_extras(attention_job *j)
+{
+    const vr_mat mean = j->extras->mean_keys;
+    if (j->extras->class_scores) vr_threads_run(j->impl->crew, class_scores_task, j, j->kv_rows->images);
+    if (!mean.data) return;
+    assert(mean.rows == j->k.rows && mean.cols * j->heads == j->k.cols);
+    vr_threads_run(j->impl->crew, mean_keys_task, j, ceil_div(mean.rows, MEAN_ROWS));
+}
+
 void vr_cpu_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
-                      int heads)
+                      int heads, const vr_extras *extras)
 {
     assert(heads > 0 && y.cols % heads == 0 && q.cols == y.cols && k.cols == y.cols && v.cols == y.cols);
     assert(q_rows->images == kv_rows->images && y.rows == q.rows && k.rows == v.rows);
     assert(q_rows->offsets[q_rows->images] == q.rows && kv_rows->offsets[kv_rows->images] == k.rows);
-    const vr_cpu_impl *impl = impl_of(be);
-    int                longest = 0;
+    static const vr_extras plain;
+    const vr_cpu_impl     *impl = impl_of(be);
+    attention_job          job = {y, q, k, v, q_rows, kv_rows, impl, extras ? extras : &plain, heads, 0};
+    int                    longest = 0;
     for (int b = 0; b < q_rows->images; b++) longest = max_int(longest, q_rows->offsets[b + 1] - q_rows->offsets[b]);
-    if (longest == 0) return;
     /* Each part packs the head's keys and values again, so there are only as many as the threads need. */
-    int           parts = ceil_div(4 * vr_threads_count(impl->crew), q_rows->images * heads);
-    attention_job job = {y, q, k, v, q_rows, kv_rows, impl, heads, min_int(parts, ceil_div(longest, impl->isa->tile))};
+    if (longest > 0)
+        job.parts =
+            min_int(ceil_div(4 * vr_threads_count(impl->crew), q_rows->images * heads), ceil_div(longest, impl->isa->tile));
     vr_threads_run(impl->crew, attention_task, &job, q_rows->images * heads * job.parts);
+    attend_extras(&job);
 }
 
 /* ---- layernorm: a task is some rows ---- */

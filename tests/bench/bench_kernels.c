@@ -109,7 +109,8 @@ static void bench_attention(const char *what, int images, int tokens, int heads,
     double seconds[REPEATS];
     for (int r = 0; r < REPEATS; r++) {
         double start = vr_now();
-        vr_attention(&be, y, vr_mat_cols(qkv, 0, C), vr_mat_cols(qkv, C, C), vr_mat_cols(qkv, 2 * C, C), &rows, &rows, heads);
+        vr_attention(&be, y, vr_mat_cols(qkv, 0, C), vr_mat_cols(qkv, C, C), vr_mat_cols(qkv, 2 * C, C), &rows, &rows, heads,
+                     NULL);
         seconds[r] = vr_now() - start;
     }
     tell(what, seconds, REPEATS, 4.0 * images * tokens * tokens * C);
@@ -175,7 +176,8 @@ static void bench_forward(const char *what, int images, int C, int heads)
             LAP(1);
             vr_linear(&be, qkv, t, &blocks[i].qkv, VR_NO_ACT, VR_SET);
             LAP(2);
-            vr_attention(&be, t, vr_mat_cols(qkv, 0, C), vr_mat_cols(qkv, C, C), vr_mat_cols(qkv, 2 * C, C), &seg, &seg, heads);
+            vr_attention(&be, t, vr_mat_cols(qkv, 0, C), vr_mat_cols(qkv, C, C), vr_mat_cols(qkv, 2 * C, C), &seg, &seg, heads,
+                         NULL);
             LAP(3);
             vr_linear(&be, x, t, &blocks[i].proj, VR_NO_ACT, VR_ADD);
             LAP(2);

@@ -34,7 +34,7 @@ static vr_guarded run(const char *isa, int threads, const attention_case *t, con
     vr_rows    q_rows = rows_of(q_offsets, t->queries, t->images), kv_rows = rows_of(kv_offsets, t->keys, t->images);
     vr_backend be = vr_open_isa(isa, threads, longest(t), t->size);
     vr_guarded y = vr_output(q->m.rows, C, 3, 1);
-    vr_attention(&be, y.m, q->m, vr_mat_cols(kv->m, 0, C), vr_mat_cols(kv->m, C, C), &q_rows, &kv_rows, t->heads);
+    vr_attention(&be, y.m, q->m, vr_mat_cols(kv->m, 0, C), vr_mat_cols(kv->m, C, C), &q_rows, &kv_rows, t->heads, NULL);
     be.ops->close(&be);
     return y;
 }
@@ -94,7 +94,7 @@ static void check_winner(const char *isa, float *k)
     vr_rows    q_rows = {1, q_offsets}, kv_rows = {1, kv_offsets};
     vr_backend be = vr_open_isa(isa, 1, 3, 1);
     vr_attention(&be, (vr_mat){&y, 1, 1, 1}, (vr_mat){&q, 1, 1, 1}, (vr_mat){k, 3, 1, 1}, (vr_mat){v, 3, 1, 1}, &q_rows,
-                 &kv_rows, 1);
+                 &kv_rows, 1, NULL);
     cr_assert_float_eq(y, 3, 1e-6, "%s: %g instead of 3", isa, (double)y);
     be.ops->close(&be);
 }
@@ -121,4 +121,73 @@ Test(attention, a_nan_is_not_hidden)
                 cr_assert_eq(isnan(y.m.data[(size_t)r * y.m.stride]) != 0, what == 0 ? r == 5 : r < 20, "%s: row %d", *isa, r);
             vr_guarded_free(&q), vr_guarded_free(&kv), vr_guarded_free(&y);
         }
+}
+
+/* What reducers ask for: every number beside the oracle's, and the same bits whatever the thread count. */
+typedef struct {
+    vr_guarded y, scores, mean;
+} wanted_extras;
+
+static wanted_extras run_extras(const char *isa, int threads, const attention_case *t, const vr_guarded *q,
+                                const vr_guarded *kv, const float *size)
+{
+    int           q_offsets[IMAGES_MAX + 1], kv_offsets[IMAGES_MAX + 1], C = t->heads * t->size;
+    vr_rows       q_rows = rows_of(q_offsets, t->queries, t->images), kv_rows = rows_of(kv_offsets, t->keys, t->images);
+    vr_backend    be = vr_open_isa(isa, threads, longest(t), t->size);
+    wanted_extras w = {vr_output(q->m.rows, C, 3, 1), vr_output(1, kv->m.rows, 4, 1), vr_output(kv->m.rows, t->size, 5, 1)};
+    vr_extras     extras = {size, w.scores.m.data, w.mean.m};
+    vr_attention(&be, w.y.m, q->m, vr_mat_cols(kv->m, 0, C), vr_mat_cols(kv->m, C, C), &q_rows, &kv_rows, t->heads, &extras);
+    be.ops->close(&be);
+    return w;
+}
+
+static void free_extras(wanted_extras *w) { vr_guarded_free(&w->y), vr_guarded_free(&w->scores), vr_guarded_free(&w->mean); }
+
+static void check_extras(const attention_case *t, bool sized)
+{
+    vr_guarded q = vr_input(total(t->queries, t->images), t->heads * t->size, 1, t->scale);
+    vr_guarded kv = vr_input(total(t->keys, t->images), 2 * t->heads * t->size, 2, t->scale);
+    float     *size = vr_numbers((size_t)kv.m.rows, 6, 1);
+    for (int i = 0; i < kv.m.rows; i++) size[i] = i % 7 == 0 ? 1e-6f : 20 * fabsf(size[i]) + 0.5f;
+    wanted_extras want = run_extras("reference", 1, t, &q, &kv, sized ? size : NULL);
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        wanted_extras one = run_extras(*isa, 1, t, &q, &kv, sized ? size : NULL);
+        for (int threads = 1; threads <= 3; threads++) {
+            wanted_extras got = run_extras(*isa, threads, t, &q, &kv, sized ? size : NULL);
+            const char   *what =
+                vr_case("%s, %d threads, %d heads of %d%s", *isa, threads, t->heads, t->size, sized ? ", sized" : "");
+            vr_check_close(got.y.m, want.y.m, what), vr_check_close(got.scores.m, want.scores.m, what);
+            vr_check_close(got.mean.m, want.mean.m, what);
+            vr_check_same(got.y.m, one.y.m, what), vr_check_same(got.scores.m, one.scores.m, what);
+            vr_check_canaries(&got.y, what), vr_check_canaries(&got.scores, what), vr_check_canaries(&got.mean, what);
+            free_extras(&got);
+        }
+        free_extras(&one);
+    }
+    free_extras(&want), vr_guarded_free(&q), vr_guarded_free(&kv), free(size);
+}
+
+Test(attention, extras)
+{
+    const attention_case cases[] = {{3, 16, 4, {5, 0, 40, 1}, {5, 0, 40, 1}, 1},
+                                    {2, 64, 2, {197, 33}, {197, 33}, 1},
+                                    {1, 7, 2, {1, 1}, {30, 2}, 1},
+                                    {5, 13, 1, {20}, {20}, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_extras(&cases[i], false), check_extras(&cases[i], true);
+}
+
+/* Keys of size 1 weigh as they always did. */
+Test(attention, sizes_of_one_change_nothing)
+{
+    const attention_case t = {2, 32, 1, {50}, {50}, 1};
+    vr_guarded           q = vr_input(50, 64, 1, 1), kv = vr_input(50, 128, 2, 1);
+    float                ones[50];
+    for (int i = 0; i < 50; i++) ones[i] = 1;
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        wanted_extras sized = run_extras(*isa, 1, &t, &q, &kv, ones);
+        vr_guarded    plain = run(*isa, 1, &t, &q, &kv);
+        vr_check_same(sized.y.m, plain.m, *isa);
+        free_extras(&sized), vr_guarded_free(&plain);
+    }
+    vr_guarded_free(&q), vr_guarded_free(&kv);
 }

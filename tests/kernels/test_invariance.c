@@ -44,8 +44,8 @@ static vr_guarded attention(vr_backend *be, int first, int images)
     int        offsets[IMAGES + 1];
     vr_guarded qkv = input_of(first, images, 3 * C), y = vr_output(qkv.m.rows, C, 2, 1);
     vr_rows    rows = rows_of(offsets, first, images);
-    vr_attention(be, y.m, vr_mat_cols(qkv.m, 0, C), vr_mat_cols(qkv.m, C, C), vr_mat_cols(qkv.m, 2 * C, C), &rows, &rows,
-                 HEADS);
+    vr_attention(be, y.m, vr_mat_cols(qkv.m, 0, C), vr_mat_cols(qkv.m, C, C), vr_mat_cols(qkv.m, 2 * C, C), &rows, &rows, HEADS,
+                 NULL);
     vr_guarded_free(&qkv);
     return y;
 }
@@ -115,8 +115,8 @@ Test(invariance, fewer_queries)
             int        q_offsets[] = {0, queries}, offsets[] = {0, N};
             vr_rows    q_rows = {1, q_offsets}, rows = {1, offsets};
             vr_mat     k = vr_mat_cols(qkv.m, 24, 24), v = vr_mat_cols(qkv.m, 48, 24), q = vr_mat_cols(qkv.m, 0, 24);
-            vr_attention(&be, all.m, q, k, v, &rows, &rows, 1);
-            vr_attention(&be, few.m, vr_mat_rows(q, 0, queries), k, v, &q_rows, &rows, 1);
+            vr_attention(&be, all.m, q, k, v, &rows, &rows, 1, NULL);
+            vr_attention(&be, few.m, vr_mat_rows(q, 0, queries), k, v, &q_rows, &rows, 1, NULL);
             vr_check_same(few.m, vr_mat_rows(all.m, 0, queries), *isa);
             vr_guarded_free(&qkv), vr_guarded_free(&all), vr_guarded_free(&few);
             be.ops->close(&be);

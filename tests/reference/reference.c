@@ -82,35 +82,54 @@ static void reference_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight
         }
 }
 
-/* One query of one head: y = softmax(q k^T / sqrt(D)) v over keys first .. first+keys-1; 0 where there are none. */
-static void attend(double *scores, vr_mat y, vr_mat q, vr_mat k, vr_mat v, int row, int first, int keys, int col, int D)
+/* One query of one head: scores = softmax(q k^T / sqrt(D) + ln size) over keys first .. first+keys-1. */
+static void look(double *scores, vr_mat q, vr_mat k, int row, int first, int keys, int col, int D, const float *size)
 {
     double max = -INFINITY, total = 0;
     for (int j = 0; j < keys; j++) {
         scores[j] = 0;
         for (int d = 0; d < D; d++) scores[j] += (double)*at(q, row, col + d) * (double)*at(k, first + j, col + d);
         scores[j] /= sqrt(D);
+        if (size) scores[j] += log((double)size[first + j]);
         if (scores[j] > max) max = scores[j];
     }
     for (int j = 0; j < keys; j++) total += scores[j] = exp(scores[j] - max);
-    for (int d = 0; d < D; d++) {
-        double sum = 0;
-        for (int j = 0; j < keys; j++) sum += scores[j] / total * (double)*at(v, first + j, col + d);
-        *at(y, row, col + d) = (float)sum;
-    }
+    for (int j = 0; j < keys; j++) scores[j] /= total;
+}
+
+static void mean_keys(vr_mat mean, vr_mat k, int heads)
+{
+    for (int r = 0; r < k.rows; r++)
+        for (int d = 0; d < mean.cols; d++) {
+            double sum = 0;
+            for (int h = 0; h < heads; h++) sum += (double)*at(k, r, h * mean.cols + d);
+            *at(mean, r, d) = (float)(sum / heads);
+        }
 }
 
 static void reference_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows,
-                                const vr_rows *kv_rows, int heads)
+                                const vr_rows *kv_rows, int heads, const vr_extras *extras)
 {
     const reference *impl = be->impl;
     const int        D = y.cols / heads;
     assert(D * heads == y.cols && q_rows->images == kv_rows->images);
+    if (extras && extras->mean_keys.data) mean_keys(extras->mean_keys, k, heads);
     for (int b = 0; b < q_rows->images; b++) {
-        assert(rows_of(kv_rows, b) <= impl->tokens_max);
+        const int first = kv_rows->offsets[b], keys = rows_of(kv_rows, b);
+        float    *class_scores = extras && extras->class_scores ? extras->class_scores + first : NULL;
+        assert(keys <= impl->tokens_max);
+        for (int j = 0; class_scores && j < keys; j++) class_scores[j] = 0;
         for (int row = q_rows->offsets[b]; row < q_rows->offsets[b + 1]; row++)
-            for (int h = 0; h < heads; h++)
-                attend(impl->scores, y, q, k, v, row, kv_rows->offsets[b], rows_of(kv_rows, b), h * D, D);
+            for (int h = 0; h < heads; h++) {
+                look(impl->scores, q, k, row, first, keys, h * D, D, extras ? extras->size : NULL);
+                for (int d = 0; d < D; d++) {
+                    double sum = 0;
+                    for (int j = 0; j < keys; j++) sum += impl->scores[j] * (double)*at(v, first + j, h * D + d);
+                    *at(y, row, h * D + d) = (float)sum;
+                }
+                for (int j = 0; class_scores && row == q_rows->offsets[b] && j < keys; j++)
+                    class_scores[j] += (float)(impl->scores[j] / heads);
+            }
     }
 }
 

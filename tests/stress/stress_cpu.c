@@ -52,7 +52,7 @@ static int stress_verbs(void)
         vr_layernorm(&be, t, x, &norm);
         vr_linear(&be, h, t, &w, VR_GELU_ERF, VR_SET);
         vr_attention(&be, x, vr_mat_cols(h, 0, C), vr_mat_cols(h, C, C), vr_mat_cols(h, 2 * C, C), &images, &images,
-                     1 + round % 3);
+                     1 + round % 3, NULL);
         vr_pool(&be, vr_mat_rows(t, 0, rows < 2 ? 0 : 2), x, &(vr_rows){rows < 2 ? 0 : 2, offsets},
                 (vr_pooling){.kind = VR_POOL_MEAN, .row = 0, .prefix = 0});
     }

@@ -4,12 +4,15 @@
 #include "../isa.h"
 #include "tile.h"
 
+#include <math.h>
+
 /* Where things lie in a thread's scratch. */
 typedef struct {
     float *keys;    /* K^T, panels [keys / PANEL][head_size][PANEL] */
     float *values;  /* V, panels [head_size / PANEL][keys][PANEL] */
     float *scores;  /* [TILE, score_stride] */
     float *results; /* [TILE, result_stride] */
+    float *bias;    /* [keys] ln size / scale, to be added to scores before they are scaled */
     size_t score_stride, result_stride;
     size_t total; /* floats */
 } layout;
@@ -20,8 +23,10 @@ static layout lay_out(float *scratch, int keys, int head_size)
     layout l = {.score_stride = vr_row_stride((int)key_cols), .result_stride = vr_row_stride((int)size_cols)};
     size_t values = key_cols * (size_t)head_size, scores = values + size_cols * (size_t)keys;
     size_t results = scores + l.score_stride * TILE;
-    l.total = results + l.result_stride * TILE;
+    size_t bias = results + l.result_stride * TILE;
+    l.total = bias + key_cols;
     if (scratch) l.keys = scratch, l.values = scratch + values, l.scores = scratch + scores, l.results = scratch + results;
+    if (scratch) l.bias = scratch + bias;
     return l;
 }
 
@@ -59,6 +64,17 @@ static void multiply(float *out, size_t out_stride, const float *left, size_t le
     }
 }
 
+static void make_bias(float *bias, const vr_head *h)
+{
+    for (int j = 0; h->size && j < h->keys; j++) bias[j] = logf(h->size[j]) / h->scale;
+}
+
+/* The lanes beyond `keys` may be written. */
+static void add_bias(float *s, const float *bias, int keys)
+{
+    for (int j = 0; j < keys; j += VEC) vec_store(s + j, vec_load(s + j) + vec_load(bias + j));
+}
+
 /* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing.
  * The maximum is taken away first: near it, where the weights are large, that difference is exact. */
 static float soften(float *s, int keys, float scale)
@@ -89,6 +105,7 @@ static void attend(const vr_head *h, const layout *l, int row, int rows)
 {
     float factor[TILE];
     multiply(l->scores, l->score_stride, h->q + (size_t)row * h->q_stride, h->q_stride, l->keys, rows, h->keys, h->head_size);
+    for (int i = 0; i < rows && h->size; i++) add_bias(l->scores + (size_t)i * l->score_stride, l->bias, h->keys);
     for (int i = 0; i < rows; i++) factor[i] = soften(l->scores + (size_t)i * l->score_stride, h->keys, h->scale);
     multiply(l->results, l->result_stride, l->scores, l->score_stride, l->values, rows, h->head_size, h->keys);
     for (int i = 0; i < rows; i++)
@@ -104,8 +121,33 @@ void VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch
     layout l = lay_out(scratch, h->keys, h->head_size);
     pack_keys(l.keys, h);
     pack_values(l.values, h);
+    make_bias(l.bias, h);
     for (int t = first; t < end; t++) {
         int row = vr_share(h->queries, t, tiles);
         attend(h, &l, row, vr_share(h->queries, t + 1, tiles) - row);
+    }
+}
+
+static float dot(const float *a, const float *b, int size)
+{
+    vec sum = {0};
+    int c = 0;
+    for (; c + VEC <= size; c += VEC) sum = vec_fma(vec_load(a + c), vec_load(b + c), sum);
+    if (c < size) sum = vec_fma(vec_load_first(a + c, size - c), vec_load_first(b + c, size - c), sum);
+    return vec_sum(sum);
+}
+
+/* Apart from the tiles, which may lie in several threads: one row is little work, and so its sum over the heads has one
+ * order. */
+void VR_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float *scratch)
+{
+    layout l = lay_out(scratch, h->keys, h->head_size);
+    make_bias(l.bias, h);
+    for (int head = 0; head < heads; head++) {
+        const size_t col = (size_t)head * (size_t)h->head_size;
+        for (int j = 0; j < h->keys; j++) l.scores[j] = dot(h->q + col, h->k + (size_t)j * h->k_stride + col, h->head_size);
+        if (h->size) add_bias(l.scores, l.bias, h->keys);
+        const float factor = soften(l.scores, h->keys, h->scale) / (float)heads;
+        for (int j = 0; j < h->keys; j++) scores[j] = (head ? scores[j] : 0) + factor * l.scores[j];
     }
 }

@@ -5,6 +5,7 @@
 void   VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel);
 void   VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch);
 size_t VR_NAME(vr_attention_scratch)(int keys, int head_size);
+void   VR_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float *scratch);
 void   VR_NAME(vr_layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
 void   VR_NAME(vr_merge_scale)(float *block, const float *row_scale, const float *col_scale, int rows, int cols);
 void   VR_NAME(vr_merge_sums)(vr_merge *m, const float *block, int rows, float tau);
@@ -23,6 +24,7 @@ const vr_isa VR_NAME(vr_isa) = {
     .gemm = VR_NAME(vr_gemm),
     .attention = VR_NAME(vr_attention),
     .attention_scratch = VR_NAME(vr_attention_scratch),
+    .class_scores = VR_NAME(vr_class_scores),
     .layernorm = VR_NAME(vr_layernorm),
     .merge_scale = VR_NAME(vr_merge_scale),
     .merge_sums = VR_NAME(vr_merge_sums),
