@@ -77,6 +77,8 @@ vr_trace *vr_reduction_begin(const vr_reduction *r, vr_tokens *out, const vr_tok
     for (int b = 0; b < in->images; b++) {
         assert(in->offsets[b + 1] - in->offsets[b] >= in->prefix);
         assert(in->offsets[b + 1] - in->offsets[b] <= r->most.longest);
+        t->destinations[b] = 0; /* no weights, but for MaMe */
+        t->weights_at[b + 1] = 0;
     }
     out->images = t->images = in->images;
     out->prefix = t->prefix = in->prefix;
