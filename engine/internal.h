@@ -6,10 +6,12 @@
 #include "plan.h"
 #include "vitrun.h"
 
-/* The residual stream after one block, kept for vitrun_block_output. */
+/* The residual stream after one block of all images of a call, kept for vitrun_block_output. */
 typedef struct {
     float *data; /* [rows, dim], grows with the micro-batches of a call */
     size_t rows, room;
+    int   *offsets; /* [images + 1], NULL before the first call */
+    int    images;
 } vr_kept;
 
 /* What an image cost. */
@@ -34,13 +36,15 @@ struct vitrun {
     int      costs, cost_room;
 
     vr_kept  *kept; /* [depth + 1], NULL without keep_blocks; kept[0] is the input of block 0 */
-    int      *kept_offsets;
-    int       kept_images, kept_room;
     vr_status kept_fault;
 };
 
 /* vitrun_open on a back end of the caller's choice. */
 vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err);
+
+/* Make ready to keep the block outputs of a call of so many images; nothing without keep_blocks. */
+vr_status vr_keep_start(vitrun *v, int images, vr_error *err);
+void      vr_keep_free(vitrun *v);
 
 /* One micro-batch of at most run.images_max pictures within the token budget: logits [images, outputs].  The costs of
  * its images are written from v->cost[first] on. */

@@ -100,7 +100,7 @@ void vr_reduce_pooling(const vr_run *run, const float *size, vr_pooling *how)
     const vr_schedule *s = &run->schedule;
     if (!size || s->count == 0) return;
     const vr_method method = s->steps[0].method;
-    if (method == VR_MAME && s->pool == VR_MERGE_POOL_PLAIN) return;
+    if (method == VR_EVIT || (method == VR_MAME && s->pool == VR_MERGE_POOL_PLAIN)) return;
     how->size = size;
     if (method == VR_TOME) how->patches = run->patches; /* its authors divide by the patches there once were */
 }

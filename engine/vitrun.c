@@ -261,9 +261,7 @@ int vitrun_open(vitrun **out, const vitrun_options *options, vitrun_error *err)
 void vitrun_close(vitrun *v)
 {
     if (!v) return;
-    for (int i = 0; v->kept && i <= v->model.config.depth; i++) free(v->kept[i].data);
-    free(v->kept);
-    free(v->kept_offsets);
+    vr_keep_free(v);
     free(v->cost);
     free(v->cost_tokens);
     vr_run_close(&v->run);
@@ -293,47 +291,6 @@ const char *vitrun_synset(const vitrun *v, int i)
 }
 
 /* Running. */
-
-static void keep_block(void *user, int block, vr_mat x, const vr_rows *rows)
-{
-    vitrun  *v = user;
-    vr_kept *k = &v->kept[block + 1];
-    size_t   cols = (size_t)x.cols, need = k->rows + (size_t)x.rows;
-    vr_error err = {0};
-    if (v->kept_fault) return;
-    if (need > k->room) {
-        float *grown = realloc(k->data, need * cols * sizeof *grown); /* bounded by tokens the caller already holds */
-        if (!grown) {
-            v->kept_fault = VR_E_MEMORY;
-            return;
-        }
-        k->data = grown, k->room = need;
-    }
-    v->backend.ops->finish(&v->backend, &err);
-    for (int r = 0; r < x.rows && !err.code; r++)
-        v->backend.ops->get(&v->backend, k->data + (k->rows + (size_t)r) * cols, x.data + (size_t)r * x.stride,
-                            cols * sizeof(float), &err);
-    k->rows = need;
-    v->kept_fault = err.code;
-    if (block >= 0) return;
-    for (int b = 0; b < rows->images; b++, v->kept_images++)
-        v->kept_offsets[v->kept_images + 1] = v->kept_offsets[v->kept_images] + rows->offsets[b + 1] - rows->offsets[b];
-}
-
-static vr_status start_keeping(vitrun *v, int images, vr_error *err)
-{
-    if (!v->kept) return VR_OK;
-    for (int i = 0; i <= v->model.config.depth; i++) v->kept[i].rows = 0;
-    int *offsets = realloc(v->kept_offsets, ((size_t)images + 1) * sizeof *offsets);
-    if (!offsets) return vr_fail(err, VR_E_MEMORY, "", "No memory to keep the block outputs of %d images.", images);
-    v->kept_offsets = offsets;
-    v->kept_offsets[0] = 0;
-    v->kept_images = 0;
-    v->kept_fault = VR_OK;
-    v->run.tap = keep_block;
-    v->run.tap_user = v;
-    return VR_OK;
-}
 
 vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
@@ -380,7 +337,7 @@ static vr_status run_all(vitrun *v, float *logits, const float *const *pixels, c
     const vr_grid *own = &v->model.grid[0];
     vr_run        *run = &v->run;
     int            done = 0;
-    if (start_keeping(v, images, err) || vr_cost_reserve(v, images, err) || check_scope(v, images, err)) return err->code;
+    if (vr_keep_start(v, images, err) || vr_cost_reserve(v, images, err) || check_scope(v, images, err)) return err->code;
     while (done < images) {
         int count = 0, tokens = 0;
         while (done + count < images && count < run->images_max) {
@@ -408,22 +365,5 @@ int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (
         vr_fail(&e, VR_E_USAGE, "images", "%d images cannot be.", images);
     else
         run_all(v, logits, pixels, sizes, images, &e);
-    return vr_report(err, &e);
-}
-
-int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err)
-{
-    vr_error e = {0};
-    if (!v->kept || !v->kept_offsets)
-        vr_fail(&e, VR_E_USAGE, "blocks",
-                "Block outputs are kept only when asked for at opening (keep_blocks), and after a run.");
-    else if (block < -1 || block >= v->model.config.depth)
-        vr_fail(&e, VR_E_USAGE, "blocks", "There is no block %d; %s has %d.", block, v->model.config.name,
-                v->model.config.depth);
-    else {
-        const vr_kept *k = &v->kept[block + 1];
-        if (out && k->rows) memcpy(out, k->data, k->rows * (size_t)v->model.config.dim * sizeof *out);
-        if (offsets) memcpy(offsets, v->kept_offsets, ((size_t)v->kept_images + 1) * sizeof *offsets);
-    }
     return vr_report(err, &e);
 }

@@ -58,7 +58,8 @@ static bool write_schedule(const char *path, const char *method, const vr_json *
         fprintf(f, ", \"scope\": \"%s\"", strcmp(batch, "union") == 0 ? "batch" : "image");
     put_word(f, "pool", vr_json_get(options, "pool"));
     fprintf(f, ", \"steps\": [");
-    if (strcmp(method, "none")) {
+    const vr_json *layers = vr_json_get(options, "layers");
+    if (strcmp(method, "none") && !(layers && vr_json_size(layers) == 0)) {
         fprintf(f, "{ \"method\": \"%s\"", method);
         for (size_t k = 0; k < sizeof step_keys / sizeof *step_keys; k++) {
             const vr_json *v = vr_json_get(options, step_keys[k][0]);

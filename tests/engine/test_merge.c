@@ -83,7 +83,8 @@ Test(merge, a_threshold_of_1_changes_nothing, .init = make_pixels)
     vitrun            *v = open_with(model, &none, 1, 0, 0), *w = open_with(model, &high, 1, 0, 0);
     cr_assert_eq(vitrun_run(v, plain, pointers, NULL, 1, &e), VITRUN_OK);
     cr_assert_eq(vitrun_run(w, merged, pointers, NULL, 1, &e), VITRUN_OK);
-    cr_expect_arr_eq(plain, merged, (size_t)vitrun_about(v)->classes * sizeof(float));
+    for (int i = 0; i < vitrun_about(v)->classes; i++) /* tokens change places, so sums are taken in another order */
+        cr_expect_float_eq(plain[i], merged[i], 1e-5);
     cr_assert_eq(vitrun_cost(w, 0, NULL, &gmacs, &own, &e), VITRUN_OK);
     cr_expect_float_eq(gmacs, vitrun_about(v)->gmacs, 1e-12);
     cr_expect(own > 0);
@@ -135,8 +136,8 @@ Test(merge, what_cannot_be_is_refused)
         vitrun_merge merge;
         const char  *words;
     } cases[] = {
-        {"tests/golden/models/timm_distilled", {.method = "evit"}, "class token"},
-        {"tests/golden/models/timm_cls", {.method = "mame", .layers = "0-9"}, "9"},
+        {"tests/golden/models/timm_distilled", {.method = "evit", .layers = "1"}, "one special token"},
+        {"tests/golden/models/timm_cls", {.method = "mame", .layers = "0-9"}, "blocks 0 to 3"},
         {"tests/golden/models/timm_cls", {.method = "mame", .tau = "-0.1", .layers = "0-3"}, "tau"},
         {"tests/golden/models/timm_cls", {.method = "evit", .keep = "1.5", .layers = "1"}, "keep"},
         {"tests/golden/models/timm_cls", {.method = "tome", .r = "99999"}, "r"},
