@@ -110,7 +110,7 @@ clean:      ## remove what was built
 	rm -rf build
 
 help:       ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 $(BUILD)/vitrun: $(CLI_OBJ) $(BUILD)/libvitrun.a
 	@echo "  link $@"
@@ -124,7 +124,14 @@ $(BUILD)/libvitrun.so: $(LIB_OBJ)
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) -shared -Wl,-soname,libvitrun.so.0 -Wl,-z,relro,-z,now -o $@ $^ $(LDLIBS)
 
-$(BUILD)/vitrun.pc: Makefile
+# What was compiled or written for another prefix is made anew: `make demo` first, then `make install prefix=...`.
+$(BUILD)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(prefix) $(libdir) $(datadir)' | cmp -s - $@ || echo '$(prefix) $(libdir) $(datadir)' > $@
+$(BUILD)/engine/datadir.o $(BUILD)/cli/default_model.o: $(BUILD)/prefix
+FORCE:
+
+$(BUILD)/vitrun.pc: Makefile $(BUILD)/prefix
 	@mkdir -p $(@D)
 	@printf 'prefix=%s\nlibdir=%s\nincludedir=$${prefix}/include\n\nName: vitrun\nDescription: Vision Transformer inference\nVersion: %s\nLibs: -L$${libdir} -lvitrun\nLibs.private: %s\nCflags: -I$${includedir}\n' \
 	    '$(prefix)' '$(libdir)' '$(VERSION)' '$(LDLIBS)' > $@
@@ -155,5 +162,5 @@ $(BUILD)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers install uninstall clean help
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers install uninstall clean help FORCE
 .DELETE_ON_ERROR:

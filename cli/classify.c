@@ -295,6 +295,7 @@ static void classify(run *r, char *const *names, int batch, vr_error *err)
     int          code = vitrun_classify(r->v, (const char *const *)names, r->count, batch, each, r, &e);
     if (r->form->tail) r->form->tail(r);
     cli_progress_end(&r->progress);
+    if (cli_stop_signal) cli_note(r->o, "interrupted after %zu of %zu pictures", r->done, r->count);
     if (code && !cli_stop_signal && !ferror(r->f)) vr_fail(err, (vr_status)code, "engine", "%s", e.text);
 }
 

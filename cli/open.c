@@ -6,7 +6,7 @@
 static vr_status threads(const cli_options *o, vitrun_options *out, vr_error *err)
 {
     if (!o->threads || cli_number(&out->threads, o->threads, 1, 1024)) return VR_OK;
-    return vr_fail(err, VR_E_USAGE, "value", "--threads is '%s'; it wants a whole number from 1 to 1024",
+    return vr_fail(err, VR_E_USAGE, "value", "--threads (or VITRUN_THREADS) is '%s'; it wants a whole number from 1 to 1024",
                    vr_quotez(o->threads).text);
 }
 

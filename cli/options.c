@@ -135,7 +135,7 @@ const cli_flag cli_flags[] = {
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
-    {"data-dir", 0, "DIR", "where configs/ lies (default: beside the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
+    {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
     {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../kernels/cpu/cpu.h"
+#include "../loaders/safetensors.h"
 #include "datadir.h"
 #include "forward.h"
 
@@ -78,6 +79,9 @@ static vr_status read_config(vr_config *c, bool *fit, const char *data_dir, cons
         return vr_fail(err, VR_E_MODEL, "model-missing", "%s: there is no such model.", vr_quotez(o->model).text);
     if (folder_of(folder, o->model, err) || vr_config_read_folder(c, &found, data_dir, folder, err)) return err->code;
     if (found) return VR_OK;
+    vr_safetensors *weights; /* what is no checkpoint at all should not be told to get a config */
+    if (vr_safetensors_open(&weights, o->model, o->max_header, err)) return err->code;
+    vr_safetensors_close(weights);
     return vr_fail(err, VR_E_MODEL, "config-missing",
                    "%s: has no config.json; say which architecture its weights are of with --arch.", vr_quotez(folder).text);
 }

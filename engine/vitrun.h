@@ -77,7 +77,7 @@ typedef struct {
     size_t              max_header;       /* of a safetensors file, bytes; 0: 16 MiB */
     const vitrun_merge *merge;            /* NULL: nothing is merged; read during vitrun_open only */
     int                 strict;           /* 1: tensors that the model does not use are an error */
-    const char         *data_dir;         /* where configs/ lies; NULL: found beside the program, or $VITRUN_DATA */
+    const char         *data_dir;         /* the folder configs/; NULL: $VITRUN_DATA, else found above the program */
     size_t              max_image_bytes;  /* 0: 64 MiB */
     uint64_t            max_image_pixels; /* 0: 50,000,000 */
     int                 max_image_side;   /* 0: 16,384 */

@@ -80,7 +80,6 @@ static const char *guess(vr_bytes file)
         {"\x1F\x8B", 0, 2, "gzip"},
         {"<", 0, 1, "XML or HTML"},
         {"#?RADIANCE", 0, 10, "Radiance HDR"},
-        {"version https://git-lfs", 0, 23, "Git LFS pointer"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (file.length >= known[i].at + known[i].length &&
@@ -91,9 +90,13 @@ static const char *guess(vr_bytes file)
 
 static vr_status refuse_unknown(vr_bytes file, vr_error *err)
 {
+    static const char lfs[] = "version https://git-lfs";
+    if (starts_with(file, lfs, sizeof lfs - 1))
+        return vr_fail(err, VR_E_IMAGE, "format", "this is a Git LFS pointer; get the picture itself with git lfs pull");
     const char *name = guess(file);
     if (name)
-        return vr_fail(err, VR_E_IMAGE, "format", "this is a %s file, which is not read; convert it to JPEG or PNG", name);
+        return vr_fail(err, VR_E_IMAGE, "format", "this is %s %s file, which is not read; convert it to JPEG or PNG",
+                       strchr("AIX", name[0]) ? "an" : "a", name);
     return vr_fail(err, VR_E_IMAGE, "format",
                    "this is no picture of a known format (JPEG, PNG, WebP, GIF, BMP, PNM, TGA, PSD); it begins with \"%s\"",
                    vr_quote((const char *)file.at, file.length < 8 ? file.length : 8).text);

@@ -106,8 +106,9 @@ vr_status vr_numbers_check(const vr_origin *from, const vr_number_key *k, double
 {
     bool in = isfinite(value) && value >= k->low && value <= k->high && !(k->open_low && value <= k->low);
     if (in && (!k->whole || value == trunc(value))) return VR_OK;
-    return vr_origin_fail(from, "schedule-range", k->key, "has the value %g; it must be a %snumber %s%g and at most %g", value,
-                          k->whole ? "whole " : "", k->open_low ? "above " : "from ", k->low, k->high);
+    return vr_origin_fail(from, "schedule-range", k->key, "has the value %g; it must be a %snumber %s%g %s %g", value,
+                          k->whole ? "whole " : "", k->open_low ? "above " : "from ", k->low,
+                          k->open_low ? "and at most" : "to", k->high);
 }
 
 vr_status vr_numbers_add(vr_numbers *out, const vr_origin *from, const vr_number_key *k, double value)

@@ -11,7 +11,13 @@ run vitrun classify "$T/flat.ppm"
 check 'no model given: said on stderr' all test "$code" -eq 0 -- says 'ten classes' -- lines 5
 run vitrun classify -q "$T/flat.ppm"
 check 'no model given, -q' all test "$code" -eq 0 -- quiet
+mkdir -p "$T/tree/bin" "$T/tree/share/vitrun/weights" # installed, under a prefix that it was not compiled for
+cp "$VITRUN" "$T/tree/bin/"
+ln -s "$DEMO" "$T/tree/share/vitrun/weights/"
+ln -s "$ROOT/configs" "$T/tree/share/vitrun/"
 cd / || exit 1
+run "$T/tree/bin/vitrun" classify -q "$T/flat.ppm"
+check 'installed' all test "$code" -eq 0 -- quiet -- lines 5
 run vitrun classify -q "$T/flat.ppm"
 check 'from another folder' test "$code" -eq 0
 if [ -e "$photo" ]; then

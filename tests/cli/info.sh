@@ -23,6 +23,14 @@ check 'the same with --json: valid' all json -- prints '"supported":false'
 printf '\377\377\377\377\377\377\377\377{}' >"$T/bad.safetensors"
 exits 'a damaged file' 3 info --arch deit_tiny_patch16_224 -m "$T/bad.safetensors"
 check 'a damaged file: nothing on stdout' empty
+cp "$TINY/model.safetensors" "$T/alone.safetensors"
+exits 'weights without config.json' 3 info "$T/alone.safetensors"
+check 'weights without config.json: what to do' says 'with --arch'
+exits 'no checkpoint' 3 info README.md
+check 'no checkpoint: said so, not asked for a config' all empty -- says 'is it a safetensors file?'
+mkdir "$T/folder"
+exits 'a folder without weights' 3 info "$T/folder"
+check 'a folder without weights: what it lacks' all empty -- says 'neither model.safetensors nor'
 
 exits 'devices' 0 devices
 check 'devices: processor, and why no CUDA' all quiet -- prints portable -- prints 'not supported yet'

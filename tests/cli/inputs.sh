@@ -41,6 +41,12 @@ run ours missing.jpg one.ppm
 check 'a missing file beside a picture' all test "$code" -eq 1 -- lines 2 -- says missing.jpg
 run ours d/readme.txt
 check 'a file that is no picture' all test "$code" -eq 4 -- lines 1
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\n' >pointer.jpg
+run ours pointer.jpg
+check 'a Git LFS pointer: how to get the picture' says 'git lfs pull'
+echo '<html>404</html>' >page.jpg
+run ours page.jpg
+check 'a page instead of a picture' says 'this is an XML or HTML file'
 run ours ''
 check 'an empty name' test "$code" -eq 2
 run ours -- -dash.ppm

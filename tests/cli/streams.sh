@@ -59,6 +59,7 @@ slow="--arch deit_small_patch16_224 --random"
 timeout --preserve-status -s INT 2 "$VITRUN" classify $slow --json @many >out 2>err </dev/null
 code=$?
 check 'Ctrl-C: 130, whole lines' all test "$code" -eq 130 -- json_lines -- test "$(wc -l <out)" -lt 500
+check 'Ctrl-C: says how far it came' says "interrupted after $(wc -l <out) of "
 # shellcheck disable=SC2086
 timeout --preserve-status -s TERM 2 "$VITRUN" bench $slow --min-seconds 60 --json >out 2>err </dev/null
 code=$?

@@ -79,3 +79,5 @@ exits 'a missing model' 3 info no-such-model
 exits 'an unknown architecture' 2 info --arch no_such_arch --random
 exits 'cuda' 7 info --arch deit_tiny_patch16_224 --random --device cuda
 check 'cuda: not supported yet' says 'not supported yet'
+run make --no-print-directory help
+check 'make help: targets, whatever is built' all test "$code" -eq 0 -- prints '  demo ' -- test "$(grep -c Makefile "$T/out")" -eq 0
