@@ -26,7 +26,7 @@ void cli_fill(const cli_canvas *c, cli_color color); /* all of it */
  * lightnesses, so that eyes that tell few hues apart still see borders. */
 cli_color cli_group_color(int i);
 
-enum { CLI_LETTER_WIDTH = 6, CLI_LETTER_HEIGHT = 7 }; /* at scale 1, with the gap behind each */
+enum { CLI_LETTER_WIDTH = 6, CLI_LETTER_HEIGHT = 8 }; /* at scale 1, with the gap behind each */
 
 /* Digits, small letters as far as the captions need them, and a colon; others are blank.  Cut at the canvas's edge. */
 void cli_draw_text(const cli_canvas *c, int x, int y, int scale, cli_color color, const char *text);

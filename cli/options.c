@@ -49,8 +49,9 @@ const cli_command cli_commands[] = {
      "IMG",
      "show what merging does to one picture",
      "Writes a PNG: what the model sees of the picture, then a panel for each block that reduces, with every patch in the\n"
-     "colour of the token that holds most of it. A group keeps its colour as it grows; dropped patches are dark. --json\n"
-     "prints the maps: `map` numbers the tokens of each block, `group` numbers the groups by numbers that they keep.",
+     "colour of the token that holds most of it. A group keeps its colour as it grows; a patch that is still alone has none,\n"
+     "one that was dropped is dark. --json prints for each block and patch the number of its token (`map`) and of its group\n"
+     "(`group`: a number that it keeps as it grows).",
      {"vitrun tokens photo.jpg --merge mame --tau 0.8 -o map.png", "vitrun tokens photo.jpg --merge tome --json"},
      cmd_tokens,
      1,

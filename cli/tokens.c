@@ -1,5 +1,5 @@
 /* tokens.c: the command that shows what merging does: the picture, then each block that reduces, every patch tinted by the
- * token that holds most of it, in a colour that the group keeps as it grows. */
+ * token that holds most of it, in a colour that the group keeps as it grows; alone, it is left as it was. */
 #include "canvas.h"
 #include "cli.h"
 
@@ -171,6 +171,7 @@ typedef struct {
     cli_canvas canvas;
     int        left, top; /* of the panel on the canvas */
     cli_color *colors;    /* [patches] of each group */
+    int       *sizes;     /* [patches] how many patches each has */
 } panel;
 
 /* The mean colour of each group's pixels. */
@@ -225,11 +226,11 @@ static void draw_pixel(const panel *p, int x, int y)
     else if (g < 0)
         mix(out, photo, ink, 0.85);
     else if (p->style == TINT)
-        mix(out, photo, color, 0.6);
+        mix(out, photo, color, p->sizes[g] > 1 ? 0.6 : 0); /* who stands alone looks as before */
     else if (p->style == MEAN)
         mix(out, photo, on_border(p, x, y, 1) ? white : color, 1);
     else
-        mix(out, photo, color, on_border(p, x, y, 2) ? 1 : 0);
+        mix(out, photo, color, p->sizes[g] > 1 && on_border(p, x, y, 2) ? 1 : 0);
 }
 
 static void draw_caption(const panel *p, int letters)
@@ -253,6 +254,9 @@ static void draw_panel(const panel *p, int letters)
         mean_colors(p);
     else
         for (int g = 0; g < p->j->patches; g++) p->colors[g] = cli_group_color(g);
+    memset(p->sizes, 0, (size_t)p->j->patches * sizeof *p->sizes);
+    for (int i = 0; i < p->j->patches; i++)
+        if (p->m->group[i] >= 0) p->sizes[p->m->group[i]]++;
     for (int y = 0; y < p->j->rows * side; y++)
         for (int x = 0; x < p->j->cols * side; x++) draw_pixel(p, x, y);
     draw_caption(p, letters);
@@ -296,9 +300,10 @@ static vr_status draw(const job *j, FILE *f, vr_error *err)
 {
     const sheet s = plan_sheet(j);
     cli_color  *colors = vr_alloc((size_t)j->patches, sizeof *colors);
-    panel       p = {.j = j, .style = chosen_style(j->o), .scale = s.scale, .colors = colors};
+    int        *sizes = vr_alloc((size_t)j->patches, sizeof *sizes);
+    panel       p = {.j = j, .style = chosen_style(j->o), .scale = s.scale, .colors = colors, .sizes = sizes};
     p.canvas = (cli_canvas){vr_alloc(3 * (size_t)s.width, (size_t)s.height), s.width, s.height};
-    if (colors && p.canvas.rgb) {
+    if (colors && sizes && p.canvas.rgb) {
         cli_fill(&p.canvas, white);
         for (int i = 0, n = 0; i <= j->about->depth; i++) {
             if (i > 0 && !changes(j, i)) continue;
@@ -312,6 +317,7 @@ static vr_status draw(const job *j, FILE *f, vr_error *err)
         vr_fail(err, VR_E_MEMORY, "memory", "no memory for a picture of %d x %d", s.width, s.height);
     }
     free(colors);
+    free(sizes);
     free(p.canvas.rgb);
     if (!err->code && s.panels == 1) cli_note(j->o, "no block merges anything of this picture (%s)", j->about->merge);
     return err->code;
