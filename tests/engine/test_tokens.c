@@ -1,7 +1,6 @@
 /* Which token holds which patch, and features: what must hold whatever the numbers are. */
 #include <criterion/criterion.h>
-#include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../engine/vitrun.h"
