@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../loaders/safetensors.h"
 
@@ -221,7 +222,9 @@ static vr_status prepare(run *r, vr_error *err)
 static void embed(run *r, int batch, vr_error *err)
 {
     vitrun_error e = {0};
-    cli_progress_start(&r->progress, r->o, "pictures", r->count);
+    cli_options  silent = *r->o; /* rows that scroll by on the same terminal are progress enough */
+    silent.no_progress |= !r->form->needs_file && isatty(fileno(r->out.stream)) != 0;
+    cli_progress_start(&r->progress, &silent, "pictures", r->count);
     int code = vitrun_classify(r->v, (const char *const *)r->names, r->count, batch, each, r, &e);
     cli_progress_end(&r->progress);
     if (code && !cli_stop_signal && !ferror(r->out.stream)) vr_fail(err, (vr_status)code, "engine", "%s", e.text);

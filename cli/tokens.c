@@ -180,7 +180,8 @@ static void mean_colors(const panel *p)
     const job *j = p->j;
     const int  side = j->about->patch, width = j->about->image_width;
     for (int g = 0; g < j->patches; g++) {
-        double sum[3] = {0}, count = 0;
+        double sum[3] = {0};
+        int    count = 0;
         for (int patch = 0; patch < j->patches; patch++) {
             if (p->m->group[patch] != g) continue;
             const uint8_t *at = j->rgb + 3 * (patch / j->cols * side * width + patch % j->cols * side);

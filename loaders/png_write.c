@@ -2,13 +2,18 @@
 #include "png_write.h"
 
 #include <setjmp.h>
+#include <string.h>
 
 #include <png.h>
 
 static void on_error(png_structp png, png_const_charp text)
 {
     vr_error *err = png_get_error_ptr(png);
-    if (!err->code) vr_fail(err, VR_E_MEMORY, "", "no memory to write a PNG picture (%s)", vr_quotez(text).text);
+    if (!err->code) {
+        const bool memory = strstr(text, "memory") != NULL;
+        vr_fail(err, memory ? VR_E_MEMORY : VR_E_IO, memory ? "" : "write", "the PNG picture could not be written: %s",
+                vr_quotez(text).text);
+    }
     png_longjmp(png, 1);
 }
 

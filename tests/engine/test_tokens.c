@@ -105,6 +105,32 @@ Test(tokens, without_merging_each_patch_is_itself, .init = make_pixels)
     }
 }
 
+/* How many patches of token t had the number g. */
+static int count(const int *token, const int *before, int t, int g)
+{
+    int n = 0;
+    for (int p = 0; p < PATCHES; p++) n += token[p] == t && before[p] == g;
+    return n;
+}
+
+/* Broken if it fails: a group changes its colour though nothing larger swallowed it. */
+Test(tokens, groups_keep_the_number_of_their_largest_part, .init = make_pixels)
+{
+    int     token[PATCHES], group[PATCHES], before[PATCHES];
+    vitrun *v = open_with(&methods[4], NULL, 1, 1); /* ToMe: groups only ever unite */
+    run(v, 1);
+    cr_assert_eq(vitrun_token_map(v, -1, 0, NULL, before, NULL, NULL), VITRUN_OK);
+    for (int l = 0; l < DEPTH; l++) {
+        cr_assert_eq(vitrun_token_map(v, l, 0, token, group, NULL, NULL), VITRUN_OK);
+        for (int p = 0; p < PATCHES; p++) {
+            const int own = count(token, before, token[p], group[p]), rival = count(token, before, token[p], before[p]);
+            cr_expect(own > 0 && (own > rival || (own == rival && group[p] <= before[p])), "block %d, patch %d", l, p);
+        }
+        memcpy(before, group, sizeof before);
+    }
+    vitrun_close(v);
+}
+
 /* Broken if it fails: what EViT drops is shown as alive, or the kept are mixed with each other. */
 Test(tokens, dropped_patches_are_gone, .init = make_pixels)
 {
