@@ -51,7 +51,7 @@ done
 
 # A function that a header offers and nothing calls: its name stands once in all the sources, where it is defined.
 all=$(sources '*.c' | xargs cat | grep -oE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+' | sort | uniq -c | awk '$1 == 1 { print $2 }')
-for name in $(sources '*.h' | xargs grep -ohE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
+for name in $(sources '*.h' | xargs cat | grep -v typedef | grep -ohE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
     grep -qx "$name" <<<"$all" && complain "nothing calls $name"
 done
 

@@ -25,10 +25,10 @@ import json, math, sys
 rows = [json.loads(line) for line in open("out", encoding="utf-8")]
 assert [r["file"] for r in rows] == ["a.ppm", "bad.jpg", "b.ppm"]
 for r in rows:
-    assert list(r) == ["file", "width", "height", "topk", "tokens", "ms", "error"], list(r)
+    assert list(r) == ["file", "width", "height", "topk", "tokens", "gmacs", "merge_gmacs", "merge", "ms", "error"], list(r)
     assert list(r["ms"]) == ["decode", "resize", "infer"]
 a, bad, b = rows
-assert (a["width"], a["height"]) == (40, 30) and a["error"] is None and a["tokens"] == [65]
+assert (a["width"], a["height"]) == (40, 30) and a["error"] is None and a["tokens"] == [65, 65, 65, 1] and a["merge"] == "none" and a["gmacs"] > 0 and a["merge_gmacs"] == 0
 assert bad["topk"] == [] and bad["tokens"] == [] and isinstance(bad["error"], str)
 assert len(a["topk"]) == 2 and list(a["topk"][0]) == ["index", "label", "synset", "prob", "logit"]
 first, second = a["topk"]

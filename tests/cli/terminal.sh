@@ -2,7 +2,7 @@
 # If these fail, the terminal shows nothing while work goes on, or garbage afterwards.
 . tests/support/shell.sh
 needs 'a terminal' "$TINY"
-python3 -c 'import pty' 2>/dev/null || { skip 'a terminal' 'python3 is not there'; exit 0; }
+python3 -c 'import pty; pty.openpty()' 2>/dev/null || { skip 'a terminal' 'no python3, or no pseudo-terminals'; exit 0; }
 picture "$T/a.ppm" 40 30
 cd "$T" || exit 1
 for _ in $(seq 100); do echo a.ppm; done >many

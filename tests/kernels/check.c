@@ -65,16 +65,6 @@ vr_guarded vr_output(int rows, int cols, unsigned seed, float scale)
     return g;
 }
 
-vr_guarded vr_copy_of(const vr_guarded *from)
-{
-    vr_guarded g = *from;
-    g.memory = malloc(g.floats * sizeof(float));
-    cr_assert_not_null(g.memory);
-    memcpy(g.memory, from->memory, g.floats * sizeof(float));
-    g.m.data = g.memory + MARGIN;
-    return g;
-}
-
 void vr_guarded_free(vr_guarded *g)
 {
     free(g->memory);

@@ -14,7 +14,6 @@ typedef struct {
 
 vr_guarded vr_input(int rows, int cols, unsigned seed, float scale);  /* uniform in -scale .. scale */
 vr_guarded vr_output(int rows, int cols, unsigned seed, float scale); /* filled as well: VR_ADD reads it */
-vr_guarded vr_copy_of(const vr_guarded *from);
 void       vr_guarded_free(vr_guarded *g);
 
 /* `count` random numbers, released by free(). */
