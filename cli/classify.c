@@ -66,18 +66,6 @@ static void table_each(run *r, const vitrun_result *result, const vitrun_class *
 
 /* ---- JSON Lines ---- */
 
-static bool utf8(const char *text) { return vr_utf8_valid(text, strlen(text)); }
-
-static void json_file(FILE *f, const char *path)
-{
-    fputs("{\"file\":", f);
-    cli_json_string(f, path);
-    if (utf8(path)) return;
-    fputs(",\"file_hex\":\"", f); /* the bytes of a name that JSON cannot hold */
-    for (const char *p = path; *p; p++) fprintf(f, "%02x", (unsigned)(unsigned char)*p);
-    fputc('"', f);
-}
-
 static void json_classes(run *r, const vitrun_class *best, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -104,7 +92,7 @@ static void json_ms(run *r, const vitrun_result *result)
 
 static void json_each(run *r, const vitrun_result *result, const vitrun_class *best, int count)
 {
-    json_file(r->f, result->path);
+    cli_json_file(r->f, result->path);
     fprintf(r->f, ",\"width\":%d,\"height\":%d,\"topk\":[", result->width, result->height);
     json_classes(r, best, count);
     fputs("],\"tokens\":[", r->f);

@@ -45,6 +45,11 @@ typedef struct {
     int         max_side;         /* --max-side */
     uint64_t    max_header;       /* --max-header */
 
+    const char *pool;      /* embed --pool */
+    bool        normalize; /* embed --normalize */
+    const char *style;     /* tokens --style */
+    int         scale;     /* tokens --scale, 0: chosen */
+
     const char *input;       /* forward --input */
     bool        blocks;      /* forward --blocks */
     int         repetitions; /* bench -r, default 10 */
@@ -54,6 +59,8 @@ typedef struct {
 
 /* One function a command.  Each returns the exit code. */
 int cmd_classify(const cli_options *o);
+int cmd_embed(const cli_options *o);
+int cmd_tokens(const cli_options *o);
 int cmd_forward(const cli_options *o);
 int cmd_pixels(const cli_options *o);
 int cmd_info(const cli_options *o);
@@ -91,6 +98,7 @@ void      cli_output_abandon(void);                                          /* 
 
 /* Text for machines. */
 void cli_json_string(FILE *f, const char *text); /* with quotes; bytes that are no UTF-8 become U+FFFD */
+void cli_json_file(FILE *f, const char *path);   /* {"file":"PATH", and "file_hex" where JSON cannot hold the name */
 void cli_json_number(FILE *f, double x);         /* 9 significant digits, null where not finite, never a decimal comma */
 void cli_csv_field(FILE *f, const char *text);   /* quoted per RFC 4180 where needed */
 

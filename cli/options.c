@@ -32,6 +32,30 @@ const cli_command cli_commands[] = {
      cmd_bench,
      0,
      0},
+    {CLI_EMBED,
+     "embed",
+     "IMG...",
+     "features of pictures, behind the final norm",
+     "IMG as for classify. --pool cls is the class token, mean the mean of the patches, patches every patch, logits-input "
+     "what\n"
+     "the model's classifier reads. A picture that cannot be read gives a row with its error (npy and safetensors: a row of\n"
+     "NaN) and exit code 1 at the end. npy and safetensors want -o.",
+     {"vitrun embed --pool cls photo.jpg", "vitrun embed --pool mean --normalize -f npy -o features.npy pictures/"},
+     cmd_embed,
+     0,
+     SIZE_MAX},
+    {CLI_TOKENS,
+     "tokens",
+     "IMG",
+     "show what merging does to one picture",
+     "Writes a PNG: what the model sees of the picture, then a panel for each block that reduces, with every patch in the\n"
+     "colour of the token that holds most of it. A group keeps its colour as it grows; a patch that is still alone has none,\n"
+     "one that was dropped is dark. --json prints for each block and patch the number of its token (`map`) and of its group\n"
+     "(`group`: a number that it keeps as it grows).",
+     {"vitrun tokens photo.jpg --merge mame --tau 0.8 -o map.png", "vitrun tokens photo.jpg --merge tome --json"},
+     cmd_tokens,
+     1,
+     1},
     {CLI_INFO,
      "info",
      "[MODEL]",
@@ -101,10 +125,11 @@ const cli_command cli_commands[] = {
 };
 
 #define AT(field) offsetof(cli_options, field)
-#define ENGINE    (CLI_CLASSIFY | CLI_FORWARD | CLI_INFO | CLI_BENCH)
-#define PICTURES  (CLI_CLASSIFY | CLI_PIXELS)
-#define RESULTS   (CLI_CLASSIFY | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
-#define MERGES    (CLI_CLASSIFY | CLI_BENCH)
+#define ENGINE    (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_FORWARD | CLI_INFO | CLI_BENCH)
+#define PICTURES  (CLI_CLASSIFY | CLI_EMBED | CLI_PIXELS)
+#define READERS   (PICTURES | CLI_TOKENS) /* of one picture too */
+#define RESULTS   (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
+#define MERGES    (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
 
 static const char dtype_words[] = "auto f32 f16 bf16";
@@ -115,6 +140,10 @@ static const char dtype_words[] = "auto f32 f16 bf16";
 /* clang-format off */
 const cli_flag cli_flags[] = {
     {"topk", 'k', "N", "show the N best classes (default 5; 1 for timm-csv)", CLI_CLASSIFY, CLI_INTEGER, AT(topk), 1, 1e6, 0, 0},
+    {"pool", 0, "WHAT", "cls, mean, patches or logits-input (default logits-input)", CLI_EMBED, CLI_CHOICE, AT(pool), 0, 0, "cls mean patches logits-input", 0},
+    {"normalize", 0, 0, "scale each vector to length 1", CLI_EMBED, CLI_SWITCH, AT(normalize), 0, 0, 0, 0},
+    {"style", 0, "STYLE", "tint (default), mean: each group's mean colour, or border: outlines", CLI_TOKENS, CLI_CHOICE, AT(style), 0, 0, "tint mean border", 0},
+    {"scale", 0, "N", "pixels drawn for one of the model's (default: chosen)", CLI_TOKENS, CLI_INTEGER, AT(scale), 1, 16, 0, 0},
     {"recipe", 0, "NAME", "preprocessing to use, or all", CLI_PIXELS, CLI_TEXT, AT(recipe), 0, 0, 0, 0},
     {"input", 0, "FILE", "safetensors file with the tensor `pixels`", CLI_FORWARD, CLI_TEXT, AT(input), 0, 0, 0, 0},
     {"blocks", 0, 0, "write the output of every block too", CLI_FORWARD, CLI_SWITCH, AT(blocks), 0, 0, 0, 0},
@@ -130,11 +159,11 @@ const cli_flag cli_flags[] = {
     {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
-    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
-    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
+    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
     {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
@@ -163,15 +192,16 @@ const cli_flag cli_flags[] = {
     {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
     {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
-    {"exif", 0, "on|off", "turn pictures upright as EXIF says", PICTURES, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
-    {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", PICTURES, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
-    {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", PICTURES, CLI_TEXT, AT(formats), 0, 0, 0, 0},
-    {"max-file-size", 0, "BYTES", "largest picture file (default 64M)", PICTURES, CLI_SIZE, AT(max_file_size), 1, 1e12, 0, 0},
-    {"max-pixels", 0, "N", "most pixels of a picture (default 50000000)", PICTURES, CLI_SIZE, AT(max_pixels), 1, 1e12, 0, 0},
-    {"max-side", 0, "N", "longest side of a picture (default 16384)", PICTURES, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
+    {"exif", 0, "on|off", "turn pictures upright as EXIF says", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
+    {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", READERS, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
+    {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", READERS, CLI_TEXT, AT(formats), 0, 0, 0, 0},
+    {"max-file-size", 0, "BYTES", "largest picture file (default 64M)", READERS, CLI_SIZE, AT(max_file_size), 1, 1e12, 0, 0},
+    {"max-pixels", 0, "N", "most pixels of a picture (default 50000000)", READERS, CLI_SIZE, AT(max_pixels), 1, 1e12, 0, 0},
+    {"max-side", 0, "N", "longest side of a picture (default 16384)", READERS, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
 
     {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
     {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
+    {"format", 'f', "FORMAT", "jsonl (default), npy or safetensors", CLI_EMBED, CLI_CHOICE, AT(format), 0, 0, "jsonl json npy safetensors", 0},
     {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
     {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},

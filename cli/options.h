@@ -14,7 +14,9 @@ enum {
     CLI_BENCH = 32,
     CLI_COMPLETION = 64,
     CLI_VERSION = 128,
-    CLI_HELP = 256
+    CLI_HELP = 256,
+    CLI_EMBED = 512,
+    CLI_TOKENS = 1024
 };
 
 typedef struct {

@@ -97,3 +97,15 @@ void cli_print_padded(FILE *f, const char *text, size_t columns)
 {
     for (size_t used = printable(f, text); used < columns; used++) fputc(' ', f);
 }
+
+static bool utf8(const char *text) { return vr_utf8_valid(text, strlen(text)); }
+
+void cli_json_file(FILE *f, const char *path)
+{
+    fputs("{\"file\":", f);
+    cli_json_string(f, path);
+    if (utf8(path)) return;
+    fputs(",\"file_hex\":\"", f); /* the bytes of a name that JSON cannot hold */
+    for (const char *p = path; *p; p++) fprintf(f, "%02x", (unsigned)(unsigned char)*p);
+    fputc('"', f);
+}

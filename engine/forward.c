@@ -13,11 +13,12 @@ typedef struct {
     vr_rows   rows;
 } tokens;
 
-static tokens begin(vr_run *run, const vr_picture *in, int images);
-static tokens cut(vr_run *run, vr_tokens in, vr_mat t);
-static tokens attend_specials(vr_run *run, tokens s, const vr_block *w);
-static void   finish_block(vr_run *run, int l, const tokens *s);
-static void   head(vr_run *run, const tokens *s);
+static tokens       begin(vr_run *run, const vr_picture *in, int images);
+static tokens       cut(vr_run *run, vr_tokens in, vr_mat t);
+static tokens       attend_specials(vr_run *run, tokens s, const vr_block *w);
+static void         finish_block(vr_run *run, int l, const tokens *s);
+static void         head(vr_run *run, const tokens *s);
+static vr_pool_kind pooling(const vr_model *m);
 
 void vr_forward(vr_run *run, const vr_picture *in, int images)
 {
@@ -114,23 +115,28 @@ static void head(vr_run *run, const tokens *s)
     const int        B = s->rows.images;
     vr_mat           pooled = vr_mat_rows(run->pooled, 0, B), normed = vr_mat_rows(run->normed, 0, B);
     vr_mat           logits = vr_mat_rows(run->logits, 0, B);
-    vr_pooling       how = {.kind = c->head == VR_HEAD_MEAN         ? VR_POOL_MEAN
-                                    : c->head == VR_HEAD_CLASS_MEAN ? VR_POOL_CLASS_MEAN
-                                                                    : VR_POOL_ROW,
-                            .prefix = c->prefix};
+    vr_pooling       how = {.kind = pooling(m), .prefix = c->prefix};
     vr_reduce_pooling(run, s->in.size, &how);
 
-    if (c->head == VR_HEAD_MEAN && !c->norm_first) {
+    if (c->head == VR_HEAD_MEAN && !c->norm_first && how.kind == VR_POOL_MEAN) {
         vr_pool(be, pooled, s->x, &s->rows, how);
         vr_layernorm(be, normed, pooled, &m->norm);
     } else {
         vr_layernorm(be, s->t, s->x, &m->norm);
+        if (m->answer == VR_FEATURES_PATCHES) return; /* s->t is the answer */
         vr_pool(be, normed, s->t, &s->rows, how);
     }
-    if (!m->head.data) return; /* no classifier: run->normed is the answer */
-    vr_linear(be, logits, normed, &m->head, VR_NO_ACT, VR_SET);
-    if (c->head == VR_HEAD_DISTILLED) { /* both heads are halved at load */
+    if (c->head == VR_HEAD_DISTILLED && (m->head.data || m->answer == VR_FEATURES_HEAD))
         vr_pool(be, pooled, s->t, &s->rows, (vr_pooling){.kind = VR_POOL_ROW, .row = 1});
-        vr_linear(be, logits, pooled, &m->head2, VR_NO_ACT, VR_ADD);
-    }
+    if (!m->head.data) return; /* no classifier, or none wanted: run->normed is the answer, and of two heads run->pooled */
+    vr_linear(be, logits, normed, &m->head, VR_NO_ACT, VR_SET);
+    if (c->head == VR_HEAD_DISTILLED) vr_linear(be, logits, pooled, &m->head2, VR_NO_ACT, VR_ADD); /* both halved at load */
+}
+
+static vr_pool_kind pooling(const vr_model *m)
+{
+    if (m->answer == VR_FEATURES_MEAN) return VR_POOL_MEAN;
+    if (m->answer == VR_FEATURES_CLASS || m->answer == VR_FEATURES_PATCHES) return VR_POOL_ROW;
+    if (m->config.head == VR_HEAD_MEAN) return VR_POOL_MEAN;
+    return m->config.head == VR_HEAD_CLASS_MEAN ? VR_POOL_CLASS_MEAN : VR_POOL_ROW;
 }

@@ -34,6 +34,8 @@ struct vitrun {
     vr_cost *cost;        /* [cost_room] of the images of the last call */
     int     *cost_tokens; /* [cost_room, depth] */
     int      costs, cost_room;
+    bool     keep_trace;
+    int      batch_first; /* image of the last call that the last micro-batch began with */
 
     vr_kept  *kept; /* [depth + 1], NULL without keep_blocks; kept[0] is the input of block 0 */
     vr_status kept_fault;

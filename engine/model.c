@@ -95,13 +95,28 @@ static vr_status load_block(const loader *l, int block, vr_block *w)
 }
 
 /* The mean of two classifiers is one sum when each is halved, exactly. */
+static int outputs_of(const vr_model *m, int pooled)
+{
+    const vr_config *c = &m->config;
+    switch (m->answer) {
+    case VR_LOGITS:
+        return c->classes ? c->classes : pooled;
+    case VR_FEATURES_HEAD:
+        return c->head == VR_HEAD_DISTILLED ? 2 * c->dim : pooled;
+    case VR_FEATURES_PATCHES:
+        return m->grid[0].patches * c->dim;
+    default:
+        return c->dim;
+    }
+}
+
 static vr_status load_head(const loader *l)
 {
     const vr_config *c = &l->m->config;
     int              in = c->head == VR_HEAD_CLASS_MEAN ? 2 * c->dim : c->dim;
-    l->m->outputs = c->classes ? c->classes : in;
+    l->m->outputs = outputs_of(l->m, in);
     if (load_norm(l, VR_AT_NORM_WEIGHT, 0, &l->m->norm)) return l->err->code;
-    if (c->classes == 0) return VR_OK;
+    if (c->classes == 0 || l->m->answer != VR_LOGITS) return VR_OK;
     if (stage_linear(l, VR_AT_HEAD_WEIGHT, 0)) return l->err->code;
     if (c->head != VR_HEAD_DISTILLED) return pack_rows(l, &l->m->head, 0, c->classes, in);
     scale_rows(l, NULL, 0.5f, c->classes, in);
@@ -179,11 +194,12 @@ static size_t largest_place(const vr_config *c)
 }
 
 vr_status vr_model_load(vr_model *m, vr_backend *be, vr_config *config, const vr_checkpoint *ck, const int (*sizes)[2],
-                        int count, bool full, bool allow_nonfinite, vr_error *err)
+                        int count, vr_answer answer, bool full, bool allow_nonfinite, vr_error *err)
 {
-    *m = (vr_model){.config = *config, .backend = be};
+    *m = (vr_model){.config = *config, .backend = be, .answer = answer};
     *config = (vr_config){0};
     const vr_config *c = &m->config;
+    full |= answer == VR_FEATURES_MEAN || answer == VR_FEATURES_PATCHES;
     m->few = !full && (c->head == VR_HEAD_CLASS || c->head == VR_HEAD_DISTILLED);
     m->parameters = vr_checkpoint_parameters(ck);
     m->weight_bytes = vr_checkpoint_bytes(ck);
@@ -257,5 +273,5 @@ double vr_model_macs(const vr_model *m, int patches, const int *before, const in
         macs += 2 * n * C * C + 2 * asking * C * C + 2 * asking * n * C + 2 * after[l] * C * c->mlp;
     }
     const bool two = c->head == VR_HEAD_CLASS_MEAN || c->head == VR_HEAD_DISTILLED;
-    return macs + (double)c->classes * (two ? 2 : 1) * C;
+    return m->head.data ? macs + (double)c->classes * (two ? 2 : 1) * C : macs;
 }

@@ -22,14 +22,18 @@ typedef struct {
     float *positions; /* [patches, C] */
 } vr_grid;
 
+/* What the answer is: logits, or features behind the final norm. */
+typedef enum { VR_LOGITS, VR_FEATURES_CLASS, VR_FEATURES_MEAN, VR_FEATURES_PATCHES, VR_FEATURES_HEAD } vr_answer;
+
 typedef struct {
     vr_config   config;
     vr_backend *backend;
     vr_embed    embed;
-    vr_block   *block; /* [depth] */
-    vr_norm     norm;  /* before the head */
-    vr_weight   head, head2;
-    int         outputs; /* columns of the result: classes, or the width of the pooled features where there is no head */
+    vr_block   *block;       /* [depth] */
+    vr_norm     norm;        /* before the head */
+    vr_weight   head, head2; /* empty where no logits are wanted */
+    vr_answer   answer;
+    int         outputs; /* numbers of the answer: classes, or those of the features where there is no head */
     bool        few;     /* the last block computes the special tokens' rows only */
     vr_grid    *grid;    /* [grids], the first is the model's own size */
     int         grids;
@@ -39,10 +43,11 @@ typedef struct {
 /* Load the weights of ck into the back end.
  *   config  moved into the model, which frees its labels
  *   sizes   [count] {height, width} of the image sizes to be ready for, beside the recipe's
+ *   answer  what the model is for; the classifier is loaded for logits only
  *   full    true: all rows of the last block are computed, so that every block's output can be seen
  * Fails with VR_E_MODEL, VR_E_IO, VR_E_MEMORY, VR_E_NONFINITE, VR_E_USAGE (a size that does not fit). */
 vr_status vr_model_load(vr_model *m, vr_backend *be, vr_config *config, const vr_checkpoint *ck, const int (*sizes)[2],
-                        int count, bool full, bool allow_nonfinite, vr_error *err);
+                        int count, vr_answer answer, bool full, bool allow_nonfinite, vr_error *err);
 void      vr_model_free(vr_model *m);
 
 const vr_grid *vr_model_grid(const vr_model *m, int height, int width); /* NULL: no such size */

@@ -221,8 +221,8 @@ static bool hand_over(const vitrun *v, const ring *r, size_t first, size_t n, co
             out.gmacs = v->cost[read].gmacs, out.merge_gmacs = v->cost[read].merge_gmacs;
             logits += cols, read++;
             if (!vr_all_finite(out.logits, cols))
-                vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a logit is a NaN or an infinity.",
-                        vr_quotez(out.path).text);
+                vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a %s is a NaN or an infinity.", vr_quotez(out.path).text,
+                        v->model.answer ? "feature" : "logit");
         }
         if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL, out.tokens = NULL;
         if (each(&out, user)) return false;

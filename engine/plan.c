@@ -23,15 +23,16 @@ static vr_limits limits_of(const vr_run *run)
     return (vr_limits){run->images_max, run->tokens_max, run->longest, run->model->config.dim};
 }
 
-/* Merges that a MaRe step of the schedule will undo at once. */
-static int count_traces(const vr_schedule *s)
+/* Reductions up to the last that a MaRe step of the schedule will undo, or all. */
+static int count_traces(const vr_schedule *s, bool all)
 {
-    int merges = 0, most = 0;
-    for (int i = 0; i < s->count; i++) {
-        merges = s->steps[i].method == VR_MARE ? 0 : merges + 1;
-        if (i + 1 < s->count && s->steps[i + 1].method == VR_MARE && merges > most) most = merges;
-    }
-    return most;
+    int reductions = 0, wanted = 0;
+    for (int i = 0; i < s->count; i++)
+        if (s->steps[i].method == VR_MARE)
+            wanted = reductions;
+        else
+            reductions++;
+    return all ? reductions : wanted;
 }
 
 static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
@@ -45,17 +46,22 @@ static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
     run->scores = vr_arena_take(device, T, sizeof(float));
     for (int i = 0; i < 2; i++) run->size[i] = vr_arena_take(device, T, sizeof(float));
     run->other_offsets = vr_arena_take(host, B + 1, sizeof(int));
-    run->patches = vr_arena_take(host, B, sizeof(int));
-    run->traces = count_traces(&run->schedule);
     run->trace = vr_arena_take(host, (size_t)run->traces, sizeof *run->trace);
     vr_trace unplaced;
-    for (int i = 0; i < run->traces; i++) vr_trace_lay_out(run->trace ? &run->trace[i] : &unplaced, host, &most, true);
+    for (int i = 0; i < run->traces; i++)
+        vr_trace_lay_out(run->trace ? &run->trace[i] : &unplaced, host, &most, run->schedule.steps[0].method == VR_MAME);
+}
+
+static int pooled_width(const vr_model *m)
+{
+    const bool head = m->answer == VR_LOGITS || m->answer == VR_FEATURES_HEAD;
+    return head && m->config.head == VR_HEAD_CLASS_MEAN ? 2 * m->config.dim : m->config.dim;
 }
 
 static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
 {
     const vr_config *c = &run->model->config;
-    const int        C = c->dim, T = run->tokens_max, B = run->images_max, pooled = c->head == VR_HEAD_CLASS_MEAN ? 2 * C : C;
+    const int        C = c->dim, T = run->tokens_max, B = run->images_max, pooled = pooled_width(run->model);
     run->x = take_mat(device, T, C);
     run->t = take_mat(device, T, C);
     run->h = take_mat(device, T, max3(3 * C, c->mlp, 3 * c->patch * c->patch));
@@ -63,13 +69,14 @@ static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
     run->few_t = take_mat(device, B * c->prefix, C);
     run->pooled = take_mat(device, B, pooled);
     run->normed = take_mat(device, B, pooled);
-    run->logits = take_mat(device, B, run->model->outputs);
+    run->logits = take_mat(device, B, run->model->head.data ? c->classes : 1);
 
     if (run->schedule.count) lay_out_reduction(run, device, host);
 
     run->tokens_after = vr_arena_take(host, (size_t)(c->depth * B), sizeof *run->tokens_after);
     run->offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->offsets);
     run->few_offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->few_offsets);
+    run->patches = vr_arena_take(host, (size_t)B, sizeof *run->patches);
     run->few_index = vr_arena_take(host, (size_t)(B * c->prefix), sizeof *run->few_index);
     run->pictures = vr_arena_take(host, (size_t)B, sizeof *run->pictures);
 }
@@ -104,7 +111,7 @@ static vr_status fill_ones(vr_run *run, vr_error *err)
     return status;
 }
 
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, vr_error *err)
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, bool trace, vr_error *err)
 {
     vr_backend *be = model->backend;
     int         fewest, most;
@@ -115,6 +122,7 @@ vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule,
                     .longest = most,
                     .schedule = *schedule};
     run->images_max = run->tokens_max / fewest;
+    run->traces = count_traces(schedule, trace);
     *schedule = (vr_schedule){0};
 
     vr_arena device = {0}, host = {0};

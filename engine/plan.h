@@ -25,6 +25,7 @@ struct vr_run {
     vr_mat      logits;       /* [images_max, outputs] */
     int        *offsets;      /* [images_max + 1], host */
     int        *few_offsets;  /* [images_max + 1], host */
+    int        *patches;      /* [images_max], host: of each image before anything was merged */
     int        *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
     vr_picture *pictures;     /* [images_max], host */
 
@@ -36,10 +37,10 @@ struct vr_run {
     float      *size[2];       /* [tokens_max] each: sizes after a reduction, taking turns */
     float      *scores;        /* [tokens_max] the class row of attention, where a step asks for it */
     vr_mat      mean_keys;     /* [tokens_max, C / heads] likewise */
-    int        *patches;       /* [images_max], host: of each image before anything was merged */
-    vr_trace   *trace;         /* [traces] of the merges that MaRe will undo, host */
-    int         traces, traced;
-    int         flip; /* whose turn it was */
+    vr_trace   *trace;         /* [traces] of the reductions in their order, as far as MaRe or somebody else asks, host */
+    int         traces;
+    int         traced, restored; /* how many are filled; how many of them MaRe has undone */
+    int         flip;             /* whose turn it was */
     vr_extras   extras;
     int        *tokens_after; /* [depth, images_max], host: tokens that left each block */
 
@@ -51,8 +52,9 @@ struct vr_run {
 };
 
 /* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size).
- *   schedule  moved into the run */
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, vr_error *err);
+ *   schedule  moved into the run
+ *   trace     every reduction is traced, not only those that MaRe will undo */
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, bool trace, vr_error *err);
 void      vr_run_close(vr_run *run);
 
 #endif

@@ -1,7 +1,7 @@
 /* reduce.c: from a schedule's step to the verb that carries it out.
  *
  * Tokens leave a reduction in the other of two buffers (x, sizes, offsets); `flip` says which is next.  Merges that MaRe
- * will undo are traced, one record a merge. */
+ * will undo, or all where somebody asks, are traced: one record a reduction. */
 #include "reduce.h"
 
 #include <math.h>
@@ -20,10 +20,9 @@ const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const vr_tok
 void vr_reduce_begin(vr_run *run, vr_tokens *all)
 {
     run->flip = 0;
-    run->traced = 0;
+    run->traced = run->restored = 0;
     all->size = run->ones;
-    if (run->patches)
-        for (int b = 0; b < all->images; b++) run->patches[b] = all->offsets[b + 1] - all->offsets[b] - all->prefix;
+    for (int b = 0; b < all->images; b++) run->patches[b] = all->offsets[b + 1] - all->offsets[b] - all->prefix;
 }
 
 /* The buffers that are free now. */
@@ -57,7 +56,7 @@ vr_tokens vr_reduce(vr_run *run, const vr_step *step, vr_tokens in, vr_mat keys)
     vr_backend *be = run->backend;
     vr_tokens   out = other(run, &in);
     vr_mat      mean_keys = vr_mat_rows(run->mean_keys, 0, in.x.rows);
-    vr_trace   *trace = run->traces && step->method == VR_MAME ? &run->trace[run->traced++] : NULL;
+    vr_trace   *trace = run->traced < run->traces ? &run->trace[run->traced++] : NULL;
     switch (step->method) {
     case VR_MAME: {
         vr_mame how = mame_options(run, step);
@@ -83,14 +82,15 @@ vr_tokens vr_reduce(vr_run *run, const vr_step *step, vr_tokens in, vr_mat keys)
 
 vr_tokens vr_restore(vr_run *run, const vr_step *step, vr_tokens in)
 {
-    while (run->traced > 0) {
-        const vr_trace *t = &run->trace[--run->traced];
+    for (int i = run->traced; i-- > run->restored;) {
+        const vr_trace *t = &run->trace[i];
         vr_tokens       out = other(run, &in);
         out.x.rows = t->in_offsets[t->images];
         memcpy(out.offsets, t->in_offsets, ((size_t)t->images + 1) * sizeof *out.offsets);
         vr_mare_restore(run->backend, out.x, in.x, t, step->restore == VR_RESTORE_PAPER ? VR_MARE_PAPER : VR_MARE_COPY);
         in = out;
     }
+    run->restored = run->traced;
     in.size = run->ones; /* every token is itself again */
     return in;
 }

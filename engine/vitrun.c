@@ -86,8 +86,25 @@ static vr_status read_config(vr_config *c, bool *fit, const char *data_dir, cons
                    "%s: has no config.json; say which architecture its weights are of with --arch.", vr_quotez(folder).text);
 }
 
+static vr_status read_answer(vr_answer *out, const char *features, const vr_config *c, vr_error *err)
+{
+    static const char *const words[] = {"cls", "mean", "patches", "logits-input"};
+    *out = VR_LOGITS;
+    for (int i = 0; features && i < 4; i++)
+        if (strcmp(features, words[i]) == 0) *out = (vr_answer)(VR_FEATURES_CLASS + i);
+    if (features && *out == VR_LOGITS)
+        return vr_fail(err, VR_E_USAGE, "features",
+                       "There are no features \"%s\"; known are cls, mean, patches and logits-input.",
+                       vr_quotez(features).text);
+    if (*out == VR_FEATURES_CLASS && c->prefix == 0)
+        return vr_fail(err, VR_E_USAGE, "features", "%s has no class token; take the features mean.", c->name);
+    return VR_OK;
+}
+
 static vr_status load(vitrun *v, const vitrun_options *o, vr_config *c, bool fit, vr_error *err)
 {
+    vr_answer answer;
+    if (read_answer(&answer, o->features, c, err)) return err->code;
     vr_checkpoint *ck = NULL;
     vr_status      status = o->random ? vr_checkpoint_open_random(&ck, c, o->seed, err)
                                       : vr_checkpoint_open(&ck, o->model, c, fit, o->max_header, o->strict, err);
@@ -98,8 +115,8 @@ static vr_status load(vitrun *v, const vitrun_options *o, vr_config *c, bool fit
         status = vr_fail(err, VR_E_MODEL, "config-labels", "%s: its config names %d labels, but its classifier has %d classes.",
                          vr_quotez(o->model).text, c->label_count, c->classes);
     if (status == VR_OK)
-        status = vr_model_load(&v->model, &v->backend, c, ck, o->more_sizes, o->more_sizes_count, o->keep_blocks != 0,
-                               o->allow_nonfinite != 0, err);
+        status = vr_model_load(&v->model, &v->backend, c, ck, o->more_sizes, o->more_sizes_count, answer,
+                               o->keep_blocks || o->keep_trace, o->allow_nonfinite != 0, err);
     vr_checkpoint_close(ck);
     return status;
 }
@@ -120,6 +137,7 @@ static vr_status set_limits(vitrun *v, const vitrun_options *o, vr_error *err)
 {
     v->limits = vr_image_limits_default();
     v->exif = o->exif != 0;
+    v->keep_trace = o->keep_trace != 0;
     if (o->max_image_bytes) v->limits.max_bytes = o->max_image_bytes;
     if (o->max_image_pixels) v->limits.max_pixels = o->max_image_pixels;
     if (o->max_image_side) v->limits.max_side = o->max_image_side;
@@ -213,6 +231,20 @@ static vr_status make_schedule(vr_schedule *out, const char *data_dir, const vit
     return vr_schedule_make(out, data_dir, &words, &model, err);
 }
 
+/* Features of patches are one answer of one length. */
+static vr_status check_patches(const vr_model *m, const vr_schedule *s, vr_error *err)
+{
+    if (m->answer != VR_FEATURES_PATCHES) return VR_OK;
+    if (m->grids > 1)
+        return vr_fail(err, VR_E_USAGE, "features", "Features of patches are given for one image size, but %d were named.",
+                       m->grids);
+    if (s->count == 0 || s->steps[s->count - 1].method == VR_MARE) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "features",
+                   "Features of patches need every patch, but %s leaves fewer; have mame's merges restored (--restore %d), or "
+                   "merge nothing.",
+                   s->name, m->config.depth - 1);
+}
+
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
 {
     char        data_dir[4096];
@@ -231,8 +263,13 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
     if (make_schedule(&schedule, data_dir, o->merge, &v->model.config, err)) return err->code;
+    if (check_patches(&v->model, &schedule, err)) {
+        vr_schedule_free(&schedule);
+        return err->code;
+    }
     snprintf(v->title, sizeof v->title, "%s", vr_schedule_name(&schedule).text);
-    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET, err))
+    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET,
+                    o->keep_trace != 0, err))
         return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
@@ -296,18 +333,41 @@ const char *vitrun_synset(const vitrun *v, int i)
 
 /* Running. */
 
+/* Image b's part of a matrix of the run: `rows` rows from the first on, packed. */
+static vr_status fetch(vitrun *v, float *out, vr_mat from, int first, int rows, vr_error *err)
+{
+    const size_t cols = (size_t)from.cols;
+    for (int r = 0; r < rows; r++)
+        if (v->backend.ops->get(&v->backend, out + (size_t)r * cols, from.data + (size_t)(first + r) * from.stride,
+                                cols * sizeof *out, err))
+            return err->code;
+    return VR_OK;
+}
+
+static vr_status fetch_answer(vitrun *v, float *out, int b, vr_error *err)
+{
+    const vr_config *c = &v->model.config;
+    const vr_run    *run = &v->run;
+    const int        patches = v->model.grid[0].patches;
+    if (v->model.head.data) return fetch(v, out, run->logits, b, 1, err);
+    if (v->model.answer == VR_FEATURES_PATCHES)
+        return fetch(v, out, run->t, b * (c->prefix + patches) + c->prefix, patches, err);
+    if (fetch(v, out, run->normed, b, 1, err)) return err->code;
+    if (v->model.answer == VR_FEATURES_HEAD && c->head == VR_HEAD_DISTILLED)
+        return fetch(v, out + c->dim, run->pooled, b, 1, err);
+    return VR_OK;
+}
+
 vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
     const vr_ops *ops = v->backend.ops;
     const size_t  cols = (size_t)v->model.outputs;
+    v->batch_first = v->costs = first; /* those before it have lost their traces */
     vr_forward(&v->run, in, images);
     if (ops->finish(&v->backend, err)) return err->code;
     if (v->run.tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
-    vr_mat result = v->model.head.data ? v->run.logits : v->run.normed;
     for (int b = 0; b < images; b++)
-        if (ops->get(&v->backend, logits + (size_t)b * cols, result.data + (size_t)b * result.stride, cols * sizeof(float),
-                     err))
-            return err->code;
+        if (fetch_answer(v, logits + (size_t)b * cols, b, err)) return err->code;
     for (int b = 0; b < images; b++) {
         int patches = (in[b].height / v->model.config.patch) * (in[b].width / v->model.config.patch);
         vr_cost_of(v, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);
@@ -321,7 +381,8 @@ static vr_status check_logits(const vitrun *v, const float *logits, int images, 
     const size_t cols = (size_t)v->model.outputs;
     for (int b = 0; b < images; b++)
         if (!vr_all_finite(logits + (size_t)b * cols, cols))
-            return vr_fail(err, VR_E_NONFINITE, "logits-nonfinite", "The logits of image %d hold a NaN or an infinity.", b);
+            return vr_fail(err, VR_E_NONFINITE, "logits-nonfinite", "The %s of image %d hold a NaN or an infinity.",
+                           v->model.answer ? "features" : "logits", b);
     return VR_OK;
 }
 

@@ -71,8 +71,10 @@ typedef struct {
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
     const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
     int                 more_sizes_count;
-    int                 token_budget;     /* most tokens computed at once; 0: chosen for the device */
-    int                 keep_blocks;      /* 1: keep every block's output for vitrun_block_output */
+    int                 token_budget; /* most tokens computed at once; 0: chosen for the device */
+    int                 keep_blocks;  /* 1: keep every block's output for vitrun_block_output */
+    int                 keep_trace;   /* 1: keep what became of each token for vitrun_token_map */
+    const char         *features;     /* NULL: answers are logits; "cls", "mean", "patches", "logits-input": see vitrun_run */
     int                 allow_nonfinite;  /* 1: accept NaN and infinite weights */
     size_t              max_header;       /* of a safetensors file, bytes; 0: 16 MiB */
     const vitrun_merge *merge;            /* NULL: nothing is merged; read during vitrun_open only */
@@ -99,7 +101,7 @@ typedef struct {
     int         threads;
     int         image_height, image_width; /* what vitrun_run expects */
     int         patch, dim, depth, heads, mlp, prefix, classes;
-    int         outputs; /* numbers of one image's answer: classes, or the pooled features of a model without classifier */
+    int         outputs; /* numbers of one image's answer: classes; or its features, asked for or for want of a classifier */
     int         tokens;  /* of one image, special tokens included */
     const char *pooling; /* "class token", "mean", ... */
     double      norm_eps;
@@ -121,16 +123,36 @@ const char *vitrun_synset(const vitrun *v, int i);
  *   pixels   [images] pointers to [3, height, width] f32
  *   sizes    [images] {height, width}, each one that was named at opening; NULL: all of the model's size
  *   logits   [images, outputs]
- * VITRUN_USAGE for a size that was not named; VITRUN_NONFINITE where a logit is no number (the message names the image). */
+ * VITRUN_USAGE for a size that was not named; VITRUN_NONFINITE where a logit is no number (the message names the image).
+ * Opened with `features`, an image's answer is, instead of logits, what stands behind the final norm:
+ *   "cls"           [dim] the class token
+ *   "mean"          [dim] the mean of the patch tokens, weighed by what merged into them where the merging says so
+ *   "patches"       [patches, dim] every patch token in the order of the grid; merged ones have to be restored (merge.restore)
+ *   "logits-input"  [dim or 2 dim] what the classifier reads: by the model, one of the first two, class token and mean, or
+ *                   class and distillation token
+ * Models that pool before their norm (MAE fine-tuned) apply it to the mean; else to each token. */
 int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err);
 
 /* After vitrun_run with keep_blocks: the residual stream after block i of all images of that call, packed.
  *   out      [total tokens, dim], offsets [images + 1]; either may be NULL.  Block -1 is the input of block 0. */
 int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err);
 
+/* After vitrun_run with keep_trace: which token holds most of each patch after a block, by the arg-max of the soft map that
+ * the reductions make (of equal shares, the first token's).
+ *   block           -1: before block 0, where each patch is its own token.  A block's restoration shows in the next one
+ *   image           of the last call, and of its last micro-batch: give vitrun_run one image at a time to be sure
+ *   token_of_patch  [patches] in the order of the grid: ordinary tokens from 0 on, -1 where nothing is left of the patch
+ *   group_of_patch  [patches] the same groups by numbers that last: at first a patch's own number, then that of the part
+ *                   with the most patches; where two tokens want one number the larger share has it, and who finds none
+ *                   takes the number of a patch of its own; -1 as above
+ *   tokens          ordinary tokens that left the block; one that holds most of no patch has none in the map
+ * Each may be NULL.  The work grows with patches squared; memory for it is taken and given back. */
+int vitrun_token_map(const vitrun *v, int block, int image, int *token_of_patch, int *group_of_patch, int *tokens,
+                     vitrun_error *err);
+
 /* What image i of the last call of vitrun_run cost.
  *   tokens       [depth] that left each block, special ones included; where only the special tokens' rows of the last block
- *                are computed (class-token models, block outputs not kept), as many as those; may be NULL
+ *                are computed (class-token models, neither block outputs nor traces kept), as many as those; may be NULL
  *   gmacs        multiply-adds that were executed, in 1e9, the merging's own not among them; may be NULL
  *   merge_gmacs  those of the merging; may be NULL */
 int vitrun_cost(const vitrun *v, int image, int *tokens, double *gmacs, double *merge_gmacs, vitrun_error *err);
