@@ -45,6 +45,13 @@ typedef struct {
     int         max_side;         /* --max-side */
     uint64_t    max_header;       /* --max-header */
 
+    const char *imagenet;                          /* eval --imagenet */
+    const char *labels, *labels_order, *class_map; /* eval --labels and the like */
+    int         limit;                             /* eval --limit; 0: all */
+    const char *shuffle;                           /* eval --shuffle SEED */
+    const char *predictions, *state;               /* eval --predictions, --state */
+    bool        agreement, no_timing;              /* eval --agreement, --no-timing */
+
     const char *input;       /* forward --input */
     bool        blocks;      /* forward --blocks */
     int         repetitions; /* bench -r, default 10 */
@@ -54,6 +61,7 @@ typedef struct {
 
 /* One function a command.  Each returns the exit code. */
 int cmd_classify(const cli_options *o);
+int cmd_eval(const cli_options *o);
 int cmd_forward(const cli_options *o);
 int cmd_pixels(const cli_options *o);
 int cmd_info(const cli_options *o);

@@ -14,7 +14,8 @@ enum {
     CLI_BENCH = 32,
     CLI_COMPLETION = 64,
     CLI_VERSION = 128,
-    CLI_HELP = 256
+    CLI_HELP = 256,
+    CLI_EVAL = 512
 };
 
 typedef struct {
