@@ -41,7 +41,7 @@ Test(score, mcnemar)
     cr_expect(near(vr_mcnemar(1, 9), 22.0 / 1024, 1e-12));   /* 2 (1 + 10) / 2^10 */
     cr_expect(near(vr_mcnemar(2, 10), 158.0 / 4096, 1e-12)); /* 2 (1 + 12 + 66) / 2^12 */
     cr_expect(near(vr_mcnemar(600, 500), 0.00283613, 1e-7)); /* (99)^2 / 1100 = 8.91 */
-    cr_expect(near(vr_mcnemar(480, 520), 0.21744829, 1e-8));    /* the exact one, just below where chi-square begins */
+    cr_expect(near(vr_mcnemar(480, 520), 0.21744829, 1e-8)); /* the exact one, just below where chi-square begins */
     cr_expect(near(vr_mcnemar(481, 520), 0.22972594, 1e-8));
 }
 
