@@ -44,7 +44,7 @@ static bool settle(eval *e)
         e->next_check = 2 * e->judged;
     }
     snprintf(e->words, sizeof e->words, "pictures, Acc@1 %.2f", e->judged ? 100 * (double)e->hits / (double)e->judged : 0);
-    cli_progress_show(&e->progress, e->done);
+    cli_progress_show(&e->progress, e->done - e->resumed); /* its rate is this run's */
     return eval_state_append(e, e->done - 1);
 }
 
@@ -102,7 +102,7 @@ static vr_status judge(eval *e, int batch, vr_error *err)
 {
     const size_t chunk = batch ? ((size_t)batch + CHUNK - 1) / (size_t)batch * (size_t)batch : CHUNK;
     double       started = vr_now();
-    cli_progress_start(&e->progress, e->o, e->words, e->count);
+    cli_progress_start(&e->progress, e->o, e->words, e->count - e->resumed);
     while (e->done < e->count && !cli_stop_signal && !err->code && !e->state_failed) {
         vitrun_error ve = {0};
         size_t       n = e->count - e->done;
