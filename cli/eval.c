@@ -12,19 +12,20 @@ enum { CHUNK = 64 }; /* pictures that the merged and then the unmerged model see
 
 /* ---- one picture ---- */
 
-static void check_order(eval *e, size_t least)
+/* Whether the labels look like another order's, said once.  eval.suspect is what the last look saw, so that a run that was
+ * resumed reports what one that was not does. */
+static void check_order(eval *e)
 {
-    if (e->suspect || e->judged < least) return;
-    int   *answer = vr_alloc(e->done, 2 * sizeof *answer), *label = answer + e->done;
+    int   *answer = vr_alloc(e->done, 2 * sizeof *answer), *label = answer ? answer + e->done : NULL;
     size_t n = 0;
     for (size_t i = 0; answer && i < e->done; i++)
         if (!e->row[i].code) answer[n] = e->row[i].best[0], label[n++] = e->label[i];
     e->suspect = answer && vr_order_suspect(label, answer, n, vitrun_about(e->v)->classes);
-    if (e->suspect)
+    if (e->suspect && !e->warned)
         cli_note(e->o,
-                 "this looks like wrong label order: of %zu pictures %zu are right, but those of a class agree with each "
-                 "other on another one",
-                 n, e->hits);
+                 "this looks like wrong label order: %zu of %zu pictures are right, but those of a class agree on another one",
+                 e->hits, n);
+    e->warned |= e->suspect;
     free(answer);
 }
 
@@ -40,7 +41,7 @@ static bool settle(eval *e)
     }
     e->done++;
     if (e->judged >= e->next_check) {
-        check_order(e, 200);
+        check_order(e);
         e->next_check = 2 * e->judged;
     }
     snprintf(e->words, sizeof e->words, "pictures, Acc@1 %.2f", e->judged ? 100 * (double)e->hits / (double)e->judged : 0);
@@ -115,7 +116,7 @@ static vr_status judge(eval *e, int batch, vr_error *err)
     }
     cli_progress_end(&e->progress);
     e->seconds = vr_now() - started;
-    check_order(e, 200);
+    check_order(e);
     if (e->state_failed) vr_fail(err, VR_E_IO, "state", "cannot write '%s'", vr_quotez(e->o->state).text);
     return err->code;
 }

@@ -23,16 +23,16 @@ typedef struct {
     vitrun            *v, *unmerged; /* unmerged: NULL without --agreement */
     const char        *model;        /* path of the model, NULL for random weights */
     vr_dataset         data;
-    size_t             count;       /* pictures to judge, after --limit */
-    size_t            *pick;        /* [count] places in data, in the order of judging */
-    const char       **path;        /* [count] in the order of judging, as are label, row and tokens */
-    int               *label;       /* [count] */
-    eval_row          *row;         /* [count] */
-    int               *tokens;      /* [count, depth] */
-    size_t             first, done; /* of the call that runs; judged in all */
-    size_t             resumed;     /* of those done, by an earlier run */
-    size_t             next_check;  /* of the order of labels */
-    bool               suspect;     /* the labels look like another order's */
+    size_t             count;           /* pictures to judge, after --limit */
+    size_t            *pick;            /* [count] places in data, in the order of judging */
+    const char       **path;            /* [count] in the order of judging, as are label, row and tokens */
+    int               *label;           /* [count] */
+    eval_row          *row;             /* [count] */
+    int               *tokens;          /* [count, depth] */
+    size_t             first, done;     /* of the call that runs; judged in all */
+    size_t             resumed;         /* of those done, by an earlier run */
+    size_t             next_check;      /* of the order of labels */
+    bool               suspect, warned; /* the labels look like another order's; it was said */
     int                k, depth;
     double             seconds;
     FILE              *state; /* NULL without --state */
