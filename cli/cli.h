@@ -49,6 +49,12 @@ typedef struct {
     bool        normalize; /* embed --normalize */
     const char *style;     /* tokens --style */
     int         scale;     /* tokens --scale, 0: chosen */
+    const char *imagenet;                          /* eval --imagenet */
+    const char *labels, *labels_order, *class_map; /* eval --labels and the like */
+    int         limit;                             /* eval --limit; 0: all */
+    const char *shuffle;                           /* eval --shuffle SEED */
+    const char *predictions, *state;               /* eval --predictions, --state */
+    bool        agreement, no_timing;              /* eval --agreement, --no-timing */
 
     const char *input;       /* forward --input */
     bool        blocks;      /* forward --blocks */
@@ -61,6 +67,7 @@ typedef struct {
 int cmd_classify(const cli_options *o);
 int cmd_embed(const cli_options *o);
 int cmd_tokens(const cli_options *o);
+int cmd_eval(const cli_options *o);
 int cmd_forward(const cli_options *o);
 int cmd_pixels(const cli_options *o);
 int cmd_info(const cli_options *o);

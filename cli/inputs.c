@@ -1,4 +1,5 @@
 /* inputs.c: from the words of a command line to the names of pictures. */
+#include "../loaders/dataset.h"
 #include "cli.h"
 
 #include <dirent.h>
@@ -6,7 +7,6 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 typedef struct {
@@ -65,17 +65,6 @@ static bool first_visit(void **visited, const struct stat *s)
     return true;
 }
 
-static bool picture_name(const char *name)
-{
-    static const char *const endings[] = {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp",
-                                          "pnm", "ppm",  "pgm", "pbm",  "tga", "psd",  NULL};
-    const char              *dot = strrchr(name, '.');
-    if (!dot || name[0] == '.') return false;
-    for (const char *const *e = endings; *e; e++)
-        if (strcasecmp(dot + 1, *e) == 0) return true;
-    return false;
-}
-
 static int not_hidden(const struct dirent *e) { return e->d_name[0] != '.'; }
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
@@ -95,7 +84,7 @@ static vr_status walk(list *l, const char *folder, void **visited, vr_error *err
         struct stat s;
         char       *path = err->code ? NULL : join(folder, entries[i]->d_name);
         bool        there = path && stat(path, &s) == 0;
-        bool        picture = picture_name(entries[i]->d_name);
+        bool        picture = vr_picture_name(entries[i]->d_name);
         free(entries[i]);
         if (!path && !err->code) vr_fail(err, VR_E_MEMORY, "memory", "no memory for the names of the pictures");
         if (there && S_ISDIR(s.st_mode)) {

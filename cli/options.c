@@ -22,6 +22,18 @@ const cli_command cli_commands[] = {
      cmd_classify,
      0,
      SIZE_MAX},
+    {CLI_EVAL,
+     "eval",
+     "--imagenet DIR",
+     "accuracy on a labelled set of pictures",
+     "DIR, or val/ in it, holds a folder for each class, named by synset, by the model's name of the class or, where all\n"
+     "classes are there, by index; or it holds the pictures themselves, and --labels names a file with their classes.\n"
+     "EXIF orientation is ignored unless --exif on. Broken pictures are left out, named, and counted.",
+     {"vitrun eval --imagenet imagenette2/val",
+      "vitrun eval --imagenet ILSVRC2012 -m MODEL --merge mame --agreement --state run.state"},
+     cmd_eval,
+     0,
+     0},
     {CLI_BENCH,
      "bench",
      "",
@@ -125,11 +137,11 @@ const cli_command cli_commands[] = {
 };
 
 #define AT(field) offsetof(cli_options, field)
-#define ENGINE    (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_FORWARD | CLI_INFO | CLI_BENCH)
-#define PICTURES  (CLI_CLASSIFY | CLI_EMBED | CLI_PIXELS)
+#define ENGINE    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_FORWARD | CLI_INFO | CLI_BENCH)
+#define PICTURES  (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_PIXELS)
 #define READERS   (PICTURES | CLI_TOKENS) /* of one picture too */
-#define RESULTS   (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
-#define MERGES    (CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_BENCH)
+#define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
+#define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
 
 static const char dtype_words[] = "auto f32 f16 bf16";
@@ -144,6 +156,16 @@ const cli_flag cli_flags[] = {
     {"normalize", 0, 0, "scale each vector to length 1", CLI_EMBED, CLI_SWITCH, AT(normalize), 0, 0, 0, 0},
     {"style", 0, "STYLE", "tint (default), mean: each group's mean colour, or border: outlines", CLI_TOKENS, CLI_CHOICE, AT(style), 0, 0, "tint mean border", 0},
     {"scale", 0, "N", "pixels drawn for one of the model's (default: chosen)", CLI_TOKENS, CLI_INTEGER, AT(scale), 1, 16, 0, 0},
+    {"imagenet", 0, "DIR", "the labelled pictures", CLI_EVAL, CLI_TEXT, AT(imagenet), 0, 0, 0, 0},
+    {"labels", 0, "FILE", "classes of a folder without class folders, one line a picture", CLI_EVAL, CLI_TEXT, AT(labels), 0, 0, 0, 0},
+    {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
+    {"class-map", 0, "FILE", "names of the class folders, line i (from 0) is class i", CLI_EVAL, CLI_TEXT, AT(class_map), 0, 0, 0, 0},
+    {"limit", 0, "N", "only the first N pictures", CLI_EVAL, CLI_INTEGER, AT(limit), 1, 1e9, 0, 0},
+    {"shuffle", 0, "SEED", "in a random order, before --limit", CLI_EVAL, CLI_TEXT, AT(shuffle), 0, 0, 0, 0},
+    {"predictions", 0, "FILE", "write a line a picture: label, five best classes, tokens, cost", CLI_EVAL, CLI_TEXT, AT(predictions), 0, 0, 0, 0},
+    {"agreement", 0, 0, "run the unmerged model too, and compare", CLI_EVAL, CLI_SWITCH, AT(agreement), 0, 0, 0, 0},
+    {"state", 0, "FILE", "keep results in FILE, and go on from there when it exists", CLI_EVAL, CLI_TEXT, AT(state), 0, 0, 0, 0},
+    {"no-timing", 0, 0, "leave out times and speeds, so that runs can be compared", CLI_EVAL, CLI_SWITCH, AT(no_timing), 0, 0, 0, 0},
     {"recipe", 0, "NAME", "preprocessing to use, or all", CLI_PIXELS, CLI_TEXT, AT(recipe), 0, 0, 0, 0},
     {"input", 0, "FILE", "safetensors file with the tensor `pixels`", CLI_FORWARD, CLI_TEXT, AT(input), 0, 0, 0, 0},
     {"blocks", 0, 0, "write the output of every block too", CLI_FORWARD, CLI_SWITCH, AT(blocks), 0, 0, 0, 0},
@@ -159,11 +181,11 @@ const cli_flag cli_flags[] = {
     {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
-    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
-    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EMBED | CLI_TOKENS | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
+    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
     {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
@@ -191,8 +213,8 @@ const cli_flag cli_flags[] = {
     {"restore", 0, "LAYER", "restore what mame merged (MaRe) after this block", MERGES, CLI_TEXT, AT(merge.restore), 0, 0, 0, 0},
     {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
-    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
-    {"exif", 0, "on|off", "turn pictures upright as EXIF says", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
+    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES & ~CLI_EVAL, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
+    {"exif", 0, "on|off", "turn pictures upright as EXIF says (default on, off for eval)", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
     {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", READERS, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
     {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", READERS, CLI_TEXT, AT(formats), 0, 0, 0, 0},
     {"max-file-size", 0, "BYTES", "largest picture file (default 64M)", READERS, CLI_SIZE, AT(max_file_size), 1, 1e12, 0, 0},
@@ -202,6 +224,7 @@ const cli_flag cli_flags[] = {
     {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
     {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
     {"format", 'f', "FORMAT", "jsonl (default), npy or safetensors", CLI_EMBED, CLI_CHOICE, AT(format), 0, 0, "jsonl json npy safetensors", 0},
+    {"format", 'f', "FORMAT", "table (default), json or csv", CLI_EVAL, CLI_CHOICE, AT(format), 0, 0, "table json csv", 0},
     {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
     {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},

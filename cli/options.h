@@ -16,7 +16,8 @@ enum {
     CLI_VERSION = 128,
     CLI_HELP = 256,
     CLI_EMBED = 512,
-    CLI_TOKENS = 1024
+    CLI_TOKENS = 1024,
+    CLI_EVAL = 2048
 };
 
 typedef struct {

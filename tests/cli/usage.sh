@@ -12,7 +12,7 @@ exits 'version' 0 version
 check 'version: one line' all quiet -- lines 1 -- grep -qE '^vitrun [0-9]+\.[0-9]+\.[0-9]+$' "$T/out"
 exits '--version' 0 --version
 
-for command in classify embed tokens bench info forward pixels devices completion help version; do
+for command in classify eval embed tokens bench info forward pixels devices completion help version; do
     run vitrun help "$command"
     cp "$T/out" "$T/help"
     check "help $command" all test "$code" -eq 0 -- quiet -- prints "Usage: vitrun $command" -- prints Examples

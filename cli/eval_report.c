@@ -1,0 +1,303 @@
+/* eval_report.c: what eval found, for people and for machines. */
+#include "../engine/internal.h"
+#include "../engine/score.h"
+#include "eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sums over the pictures that were judged, then their means. */
+typedef struct {
+    size_t images, skipped, top1, top5;
+    size_t agree, only_merged, only_unmerged; /* same answer; right where the other is wrong */
+    double loss, gmacs, merge_gmacs, decode_ms, resize_ms, infer_ms;
+    double low, high; /* of top1, a share */
+} sums;
+
+static sums add_up(const eval *e)
+{
+    sums s = {0};
+    for (size_t i = 0; i < e->done; i++) {
+        const eval_row *r = &e->row[i];
+        if (r->code) {
+            s.skipped++;
+            continue;
+        }
+        const bool right = r->best[0] == e->label[i], plain_right = r->plain == e->label[i];
+        s.images++;
+        s.top1 += right;
+        for (int k = 0; k < e->k; k++) s.top5 += r->best[k] == e->label[i];
+        s.agree += r->plain == r->best[0];
+        s.only_merged += right && !plain_right;
+        s.only_unmerged += plain_right && !right;
+        s.loss += r->loss, s.gmacs += r->gmacs, s.merge_gmacs += r->merge_gmacs;
+        s.decode_ms += r->decode_ms, s.resize_ms += r->resize_ms, s.infer_ms += r->infer_ms;
+    }
+    const double n = (double)s.images; /* means of nothing are no numbers, and are written so */
+    s.loss /= n, s.gmacs /= n, s.merge_gmacs /= n, s.decode_ms /= n, s.resize_ms /= n, s.infer_ms /= n;
+    vr_wilson(&s.low, &s.high, s.top1, s.images);
+    return s;
+}
+
+static double mean_tokens(const eval *e, int block)
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < e->done; i++)
+        if (!e->row[i].code) sum += e->tokens[i * (size_t)e->depth + (size_t)block], n++;
+    return sum / (double)n;
+}
+
+/* To four decimals, as timm writes its tables. */
+static double percent(size_t part, size_t whole) { return round(1e6 * (double)part / (double)whole) / 1e4; }
+static double rest(double x) { return round((100 - x) * 1e4) / 1e4; }
+
+static double images_per_second(const eval *e)
+{
+    size_t now = e->done - e->resumed;
+    return e->o->no_timing || !now || e->seconds <= 0 ? NAN : (double)now / e->seconds;
+}
+
+static const char *model_name(const eval *e) { return vitrun_about(e->v)->name; }
+
+static void image_size(const eval *e, char *out, size_t size)
+{
+    const vitrun_about_t *a = vitrun_about(e->v);
+    if (a->image_height == a->image_width)
+        snprintf(out, size, "%d", a->image_height);
+    else
+        snprintf(out, size, "%dx%d", a->image_height, a->image_width);
+}
+
+/* ---- JSON and CSV: one list of fields ---- */
+
+typedef struct {
+    FILE *f;
+    bool  csv, names, first; /* names: the header of CSV */
+} writer;
+
+/* True where the field's value is to follow. */
+static bool field(writer *w, const char *name)
+{
+    if (!w->first) fputc(',', w->f);
+    w->first = false;
+    if (w->names) fputs(name, w->f);
+    if (!w->csv) fprintf(w->f, "\"%s\":", name);
+    return !w->names;
+}
+
+static void text(writer *w, const char *name, const char *value)
+{
+    if (!field(w, name)) return;
+    if (w->csv)
+        cli_csv_field(w->f, value);
+    else
+        cli_json_string(w->f, value);
+}
+
+static void number(writer *w, const char *name, double value)
+{
+    if (field(w, name) && (!w->csv || isfinite(value))) cli_json_number(w->f, value);
+}
+
+static void count(writer *w, const char *name, size_t value)
+{
+    if (field(w, name)) fprintf(w->f, "%zu", value);
+}
+
+static void flag(writer *w, const char *name, bool value)
+{
+    if (field(w, name)) fputs(value ? "true" : "false", w->f);
+}
+
+static void tokens(writer *w, const eval *e)
+{
+    if (!field(w, "tokens")) return;
+    if (!w->csv) fputc('[', w->f);
+    for (int l = 0; l < e->depth; l++) {
+        if (l) fputc(w->csv ? ' ' : ',', w->f);
+        cli_json_number(w->f, mean_tokens(e, l));
+    }
+    if (!w->csv) fputc(']', w->f);
+}
+
+/* timm's columns first. */
+static void timm_fields(writer *w, const eval *e, const sums *s)
+{
+    const vr_config *c = &e->v->model.config;
+    const vr_recipe *r = &c->recipe;
+    double           top1 = percent(s->top1, s->images), top5 = percent(s->top5, s->images);
+    double crop = r->resize == VR_RESIZE_NONE || r->resize_height <= 0 ? 1 : (double)r->crop_height / r->resize_height;
+    char   size[32];
+    image_size(e, size, sizeof size);
+    text(w, "model", model_name(e));
+    number(w, "top1", top1);
+    number(w, "top1_err", rest(top1));
+    number(w, "top5", top5);
+    number(w, "top5_err", rest(top5));
+    number(w, "param_count", round((double)vitrun_about(e->v)->parameters / 1e4) / 100);
+    if (strchr(size, 'x'))
+        text(w, "img_size", size);
+    else
+        count(w, "img_size", (size_t)vitrun_about(e->v)->image_height);
+    number(w, "crop_pct", c->crop_pct > 0 ? c->crop_pct : crop);
+    text(w, "interpolation", r->filter == VR_BICUBIC ? "bicubic" : "bilinear");
+}
+
+static void agreement_fields(writer *w, const eval *e, const sums *s)
+{
+    if (!e->unmerged) return;
+    number(w, "agreement", percent(s->agree, s->images));
+    count(w, "agreement_count", s->agree);
+    number(w, "unmerged_top1", percent(s->top1 - s->only_merged + s->only_unmerged, s->images));
+    count(w, "only_merged_right", s->only_merged);
+    count(w, "only_unmerged_right", s->only_unmerged);
+    number(w, "mcnemar_p", vr_mcnemar(s->only_merged, s->only_unmerged));
+}
+
+static void fields(writer *w, const eval *e, const sums *s)
+{
+    const vitrun_about_t *a = vitrun_about(e->v);
+    const bool            timed = !e->o->no_timing;
+    w->first = true;
+    timm_fields(w, e, s);
+    flag(w, "partial", e->done < e->count);
+    count(w, "images", s->images);
+    count(w, "skipped", s->skipped);
+    count(w, "wanted", e->count);
+    count(w, "top1_count", s->top1);
+    count(w, "top5_count", s->top5);
+    number(w, "top1_low", round(1e6 * s->low) / 1e4);
+    number(w, "top1_high", round(1e6 * s->high) / 1e4);
+    number(w, "loss", s->loss);
+    flag(w, "label_order_suspect", e->suspect);
+    text(w, "merge", a->merge);
+    tokens(w, e);
+    number(w, "gmacs", s->gmacs);
+    number(w, "merge_gmacs", s->merge_gmacs);
+    agreement_fields(w, e, s);
+    text(w, "recipe", a->recipe);
+    flag(w, "exif", e->v->exif);
+    text(w, "device", a->device);
+    text(w, "isa", a->isa);
+    text(w, "dtype", a->dtype);
+    text(w, "version", VITRUN_VERSION);
+    text(w, "dataset", e->o->imagenet);
+    text(w, "layout", e->data.layout);
+    count(w, "class_folders", e->data.folders);
+    count(w, "unreadable_folders", e->data.unreadable);
+    if (timed) count(w, "threads", (size_t)a->threads);
+    if (timed) count(w, "resumed", e->resumed);
+    if (timed) number(w, "seconds", e->seconds);
+    if (timed) number(w, "images_per_second", images_per_second(e));
+    if (timed) number(w, "decode_ms", s->decode_ms);
+    if (timed) number(w, "resize_ms", s->resize_ms);
+    if (timed) number(w, "infer_ms", s->infer_ms);
+}
+
+static void csv(const eval *e, const sums *s, FILE *f)
+{
+    writer w = {.f = f, .csv = true, .names = true};
+    fields(&w, e, s);
+    fputc('\n', f);
+    w.names = false;
+    fields(&w, e, s);
+    fputc('\n', f);
+}
+
+static void json(const eval *e, const sums *s, FILE *f)
+{
+    writer w = {.f = f};
+    fputc('{', f);
+    fields(&w, e, s);
+    fputs("}\n", f);
+}
+
+/* ---- table ---- */
+
+static void table_timing(const eval *e, const sums *s, FILE *f)
+{
+    if (e->o->no_timing || e->done == e->resumed) return;
+    fprintf(f, "speed        %.2f pictures/s over %.1f s\n", images_per_second(e), e->seconds);
+    fprintf(f, "a picture    decode %.2f ms, resize %.2f ms, infer %.2f ms\n", s->decode_ms, s->resize_ms, s->infer_ms);
+}
+
+static void table(const eval *e, const sums *s, FILE *f)
+{
+    const vitrun_about_t *a = vitrun_about(e->v);
+    char                  size[32];
+    image_size(e, size, sizeof size);
+    if (e->done < e->count) fprintf(f, "PARTIAL      %zu of %zu pictures: the run was interrupted\n", e->done, e->count);
+    fputs("model        ", f);
+    cli_print_padded(f, model_name(e), 0);
+    fprintf(f, ", %.2f M parameters, %s pixels, %s\n", (double)a->parameters / 1e6, size, a->recipe);
+    fprintf(f, "device       %s, %s, %s", a->device, a->isa, a->dtype);
+    if (!e->o->no_timing) fprintf(f, ", %d threads", a->threads);
+    fputc('\n', f);
+    fputs("pictures     ", f);
+    fprintf(f, "%zu judged, %zu skipped (%s", s->images, s->skipped, e->data.layout);
+    if (e->data.folders) fprintf(f, ": %zu of %d classes", e->data.folders, a->classes);
+    fputs(")\nmerge        ", f);
+    cli_print_padded(f, a->merge, 0);
+    if (s->images) {
+        fputs("\ntokens       ", f);
+        for (int l = 0; l < e->depth; l++) fprintf(f, "%s%.1f", l ? " " : "", mean_tokens(e, l));
+        fprintf(f, "\ncost         %.3f GMACs, merging %.4f\n", s->gmacs, s->merge_gmacs);
+        table_timing(e, s, f);
+        fprintf(f, "loss         %.6f\n", s->loss);
+        fprintf(f, "top-1        %zu of %zu, 95 %% interval %.2f to %.2f\n", s->top1, s->images, 100 * s->low, 100 * s->high);
+        if (e->unmerged)
+            fprintf(f, "unmerged     agrees on %zu of %zu (%.3f); right alone: merged %zu, unmerged %zu; McNemar p %.3g\n",
+                    s->agree, s->images, percent(s->agree, s->images), s->only_merged, s->only_unmerged,
+                    vr_mcnemar(s->only_merged, s->only_unmerged));
+        double top1 = percent(s->top1, s->images), top5 = percent(s->top5, s->images);
+        fprintf(f, " * Acc@1 %.3f (%.3f) Acc@5 %.3f (%.3f)\n", top1, 100 - top1, top5, 100 - top5);
+    } else {
+        fputs("\nno picture was judged\n", f);
+    }
+}
+
+void eval_report(const eval *e, FILE *f)
+{
+    const sums  s = add_up(e);
+    const char *form = e->o->json ? "json" : e->o->format ? e->o->format : "table";
+    (strcmp(form, "json") == 0 ? json : strcmp(form, "csv") == 0 ? csv : table)(e, &s, f);
+}
+
+/* ---- predictions ---- */
+
+static void prediction(const eval *e, size_t i, FILE *f)
+{
+    const eval_row *r = &e->row[i];
+    const int      *left = e->tokens + i * (size_t)e->depth;
+    cli_csv_field(f, e->path[i]);
+    fprintf(f, ",%d", e->label[i]);
+    for (int k = 0; k < EVAL_BEST; k++) {
+        if (r->code || k >= e->k)
+            fputs(",,", f);
+        else
+            fprintf(f, ",%d,%.9g", r->best[k], (double)r->logit[k]);
+    }
+    fputc(',', f);
+    if (!r->code) fprintf(f, "%d", left[e->depth - 1]);
+    fputc(',', f);
+    if (!r->code) cli_json_number(f, r->gmacs);
+    fputc(',', f);
+    if (r->code) cli_csv_field(f, r->error);
+    fputc('\n', f);
+}
+
+bool eval_predictions(const eval *e, FILE *f)
+{
+    size_t *row = vr_alloc_zeroed(e->data.count, sizeof *row); /* of a place in the data, from 1 */
+    if (!row) return false;
+    fputs("file,label", f);
+    for (int k = 1; k <= EVAL_BEST; k++) fprintf(f, ",index%d,logit%d", k, k);
+    fputs(",tokens,gmacs,error\n", f);
+    for (size_t i = 0; i < e->done; i++) row[e->pick[i]] = i + 1;
+    for (size_t p = 0; p < e->data.count; p++)
+        if (row[p]) prediction(e, row[p] - 1, f);
+    free(row);
+    return true;
+}

@@ -1,0 +1,421 @@
+/* dataset.c: walk a folder, then give every picture its class. */
+#include "dataset.h"
+
+#include "labels.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { DEEPEST = 32, FLAT = -1 };
+
+/* How class folders are named. */
+typedef enum { BY_MAP, BY_SYNSET, BY_NAME, BY_INDEX, SCHEMES } scheme;
+static const char *const layouts[SCHEMES] = {"map folders", "synset folders", "name folders", "index folders"};
+
+typedef struct {
+    const vr_dataset_source *from;
+    const vr_classes        *classes;
+    vr_labels                map; /* of class_map */
+    vr_dataset              *out;
+    char                    *root;
+    size_t                   room;
+    char                   **folder; /* [folders] names of the class folders */
+    size_t                   folders, folder_room;
+} scan;
+
+static vr_status no_memory(vr_error *err) { return vr_fail(err, VR_E_MEMORY, "", "no memory for the names of the pictures"); }
+
+/* ---- names ---- */
+
+bool vr_picture_name(const char *name)
+{
+    static const char *const endings[] = {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp",
+                                          "pnm", "ppm",  "pgm", "pbm",  "tga", "psd",  NULL};
+    const char              *dot = strrchr(name, '.');
+    if (!dot || name[0] == '.') return false;
+    for (const char *const *e = endings; *e; e++)
+        if (strcasecmp(dot + 1, *e) == 0) return true;
+    return false;
+}
+
+static bool digit(char c) { return c >= '0' && c <= '9'; }
+
+int vr_natural_order(const char *a, const char *b)
+{
+    const char *x = a, *y = b;
+    while (*x && *y) {
+        if (digit(*x) && digit(*y)) {
+            while (*x == '0') x++;
+            while (*y == '0') y++;
+            size_t m = strspn(x, "0123456789"), n = strspn(y, "0123456789");
+            int    order = m != n ? (m < n ? -1 : 1) : strncmp(x, y, m);
+            if (order) return order;
+            x += m, y += n;
+        } else if (*x != *y) {
+            break;
+        } else {
+            x++, y++;
+        }
+    }
+    if (*x != *y) return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+    return strcmp(a, b); /* 1 and 01 */
+}
+
+/* A whole number without sign, -1 where text is anything else or above a billion. */
+static int number(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n == 0 || n > 9 || text[n] ? -1 : atoi(text);
+}
+
+/* "church, church building" is also found as "church" and "French horn, horn" as "French_horn". */
+static bool same_name(const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+    if (n == 0 || strlen(name) < n || (name[n] != 0 && name[n] != ',')) return false;
+    for (size_t i = 0; i < n; i++)
+        if (folder[i] != name[i] && !(folder[i] == '_' && name[i] == ' ')) return false;
+    return name[n] == 0 || !memchr(name, ',', n);
+}
+
+/* The class that `word` names, -1: none, -2: several. */
+static int class_of(const scan *s, scheme how, const char *word)
+{
+    if (how == BY_INDEX) {
+        int i = number(word);
+        return i < s->classes->count ? i : -1;
+    }
+    int found = -1, count = how == BY_MAP ? (int)s->map.count : s->classes->count;
+    for (int i = 0; i < count; i++) {
+        const char *name = how == BY_MAP ? s->map.name[i] : how == BY_SYNSET ? s->classes->synset[i] : s->classes->name[i];
+        if (how == BY_NAME ? !same_name(word, name) : strcmp(word, name) != 0) continue;
+        if (found >= 0) return -2;
+        found = i;
+    }
+    return found;
+}
+
+/* ---- the walk ---- */
+
+static vr_status add(scan *s, const char *path, int folder, vr_error *err)
+{
+    vr_dataset *d = s->out;
+    if (d->count == s->room) {
+        size_t room = s->room ? 2 * s->room : 1024;
+        char **paths = reallocarray(d->path, room, sizeof *paths);
+        if (paths) d->path = paths;
+        int *labels = paths ? reallocarray(d->label, room, sizeof *labels) : NULL;
+        if (labels) d->label = labels;
+        if (!labels) return no_memory(err);
+        s->room = room;
+    }
+    char *copy = strdup(path);
+    if (!copy) return no_memory(err);
+    d->path[d->count] = copy;
+    d->label[d->count++] = folder; /* a class only later */
+    return VR_OK;
+}
+
+static vr_status add_folder(scan *s, const char *name, vr_error *err)
+{
+    if (s->folders == s->folder_room) {
+        size_t room = s->folder_room ? 2 * s->folder_room : 1024;
+        char **names = reallocarray(s->folder, room, sizeof *names);
+        if (!names) return no_memory(err);
+        s->folder = names, s->folder_room = room;
+    }
+    char *copy = strdup(name);
+    if (!copy) return no_memory(err);
+    s->folder[s->folders++] = copy;
+    return VR_OK;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b) { return vr_natural_order((*a)->fts_name, (*b)->fts_name); }
+
+/* One entry of the walk. */
+static vr_status visit(scan *s, FTS *walk, FTSENT *e, vr_error *err)
+{
+    bool below = e->fts_level > FTS_ROOTLEVEL, hidden = below && e->fts_name[0] == '.';
+    int  folder = e->fts_level > 1 ? (int)s->folders - 1 : FLAT;
+    switch (e->fts_info) {
+    case FTS_D:
+        if (e->fts_level > DEEPEST) s->out->unreadable++;
+        if (hidden || e->fts_level > DEEPEST || (s->from->labels && below))
+            fts_set(walk, e, FTS_SKIP);
+        else if (e->fts_level == 1)
+            return add_folder(s, e->fts_name, err);
+        return VR_OK;
+    case FTS_DNR:
+        if (!below)
+            return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text,
+                           strerror(e->fts_errno));
+        s->out->unreadable++;
+        return VR_OK;
+    case FTS_NS:
+    case FTS_ERR:
+    case FTS_SLNONE:
+        if (!below)
+            return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text,
+                           strerror(e->fts_errno ? e->fts_errno : ENOENT));
+        /* fall through */
+    case FTS_F:
+        if (!below) return vr_fail(err, VR_E_IO, "not-a-folder", "'%s' is no folder", vr_quotez(s->root).text);
+        return vr_picture_name(e->fts_name) ? add(s, e->fts_path, folder, err) : VR_OK;
+    default: /* a circle, a device, the way back up */
+        return VR_OK;
+    }
+}
+
+static vr_status walk(scan *s, vr_error *err)
+{
+    char *roots[] = {s->root, NULL};
+    FTS  *f = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    if (!f) return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text, strerror(errno));
+    while (!err->code) {
+        errno = 0;
+        FTSENT *e = fts_read(f);
+        if (!e && errno) vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text, strerror(errno));
+        if (!e) break;
+        visit(s, f, e, err);
+    }
+    fts_close(f);
+    return err->code;
+}
+
+/* The folder itself, or the place in it where ImageNet's archives put the validation set. */
+static vr_status find_root(scan *s, vr_error *err)
+{
+    static const char *const places[] = {"val", "validation", "ILSVRC/Data/CLS-LOC/val", NULL};
+    for (const char *const *p = places; *p; p++) {
+        struct stat st;
+        if (asprintf(&s->root, "%s/%s", s->from->folder, *p) < 0) return s->root = NULL, no_memory(err);
+        if (stat(s->root, &st) == 0 && S_ISDIR(st.st_mode)) return VR_OK;
+        free(s->root);
+    }
+    s->root = strdup(s->from->folder);
+    return s->root ? VR_OK : no_memory(err);
+}
+
+/* ---- class folders ---- */
+
+static scheme choose_scheme(const scan *s)
+{
+    scheme best = BY_SYNSET;
+    size_t most = 0;
+    if (s->from->class_map) return BY_MAP;
+    for (scheme how = BY_SYNSET; how < SCHEMES; how++) {
+        size_t fit = 0;
+        for (size_t i = 0; i < s->folders; i++) fit += class_of(s, how, s->folder[i]) != -1;
+        if (fit > most) most = fit, best = how;
+    }
+    return best;
+}
+
+static vr_status refuse_folders(const scan *s, scheme how, const int *class, vr_error *err)
+{
+    size_t      unknown = 0, first = 0;
+    const char *example = "";
+    for (size_t i = s->folders; i-- > 0;)
+        if (class[i] < 0) unknown++, first = i;
+    if (how == BY_MAP)
+        example = s->map.name[0];
+    else if (s->classes->count)
+        example = s->classes->synset[0][0] ? s->classes->synset[0] : s->classes->name[0];
+    return vr_fail(
+        err, VR_E_USAGE, "classes-unknown",
+        "'%s': %zu of its %zu folders name %s, the first is '%.60s'; wanted only classes of the model, which has %d%s%.60s",
+        vr_quotez(s->root).text, unknown, s->folders, class[first] == -2 ? "several classes" : "no class",
+        vr_quotez(s->folder[first]).text, s->classes->count, example[0] ? ", such as " : "", vr_quotez(example).text);
+}
+
+/* Indices say nothing about what they index, so they count only where none is missing. */
+static vr_status check_indices(const scan *s, vr_error *err)
+{
+    if (s->folders == (size_t)s->classes->count) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "classes-count",
+                   "'%s' has %zu folders named by number, but the model has %d classes; wanted a folder for each, 0 to %d",
+                   vr_quotez(s->root).text, s->folders, s->classes->count, s->classes->count - 1);
+}
+
+static vr_status label_folders(scan *s, vr_error *err)
+{
+    vr_dataset  *d = s->out;
+    const scheme how = choose_scheme(s);
+    int *class = vr_alloc(s->folders, sizeof *class);
+    size_t known = 0, kept = 0;
+    if (!class) return no_memory(err);
+    for (size_t i = 0; i < s->folders; i++) known += (class[i] = class_of(s, how, s->folder[i])) >= 0;
+    if (known < s->folders)
+        refuse_folders(s, how, class, err);
+    else if (how == BY_INDEX)
+        check_indices(s, err);
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->label[i] == FLAT || err->code) {
+            free(d->path[i]);
+            d->stray++;
+        } else {
+            d->path[kept] = d->path[i];
+            d->label[kept++] = class[d->label[i]];
+        }
+    }
+    d->count = kept;
+    d->folders = s->folders;
+    d->layout = layouts[how];
+    free(class);
+    return err->code;
+}
+
+/* ---- a flat folder with a file of answers ---- */
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* 1234 of "ILSVRC2012_val_00001234.JPEG", 0 where it is named otherwise. */
+static size_t picture_number(const char *path)
+{
+    const char *name = file_name(path), *low = strrchr(name, '_');
+    if (!low || strspn(low + 1, "0123456789") != 8 || low[9] != '.') return 0;
+    return (size_t)strtoul(low + 1, NULL, 10);
+}
+
+/* The last word of a line. */
+static const char *answer(const char *line)
+{
+    const char *space = strrchr(line, ' ');
+    return space ? space + 1 : line;
+}
+
+typedef struct {
+    const char *name; /* [length] */
+    size_t      length, line;
+} named_line;
+
+static int by_line_name(const void *a, const void *b)
+{
+    const named_line *x = a, *y = b;
+    size_t            n = x->length < y->length ? x->length : y->length;
+    int               order = memcmp(x->name, y->name, n);
+    return order ? order : x->length < y->length ? -1 : x->length > y->length;
+}
+
+/* Numbers count from 0 where one of them is 0; else they may be the devkit's. */
+static vr_status check_order(const scan *s, const vr_labels *l, vr_error *err)
+{
+    const char *order = s->from->labels_order;
+    int         low = INT32_MAX, high = -1;
+    if (order && strcmp(order, "devkit") == 0)
+        return vr_fail(err, VR_E_USAGE, "labels-order",
+                       "--labels-order devkit is not supported yet: it needs the devkit's own table of classes; use class "
+                       "folders or a file of synsets");
+    for (size_t i = 0; i < l->count; i++) {
+        int n = number(answer(l->name[i]));
+        if (n >= 0 && n < low) low = n;
+        if (n > high) high = n;
+    }
+    if (high < 0 || order || low == 0) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "labels-order",
+                   "'%s' numbers its classes %d to %d, without a 0: that may be ILSVRC2012's devkit order, which is not the "
+                   "models'; use class folders or synsets, or say --labels-order index if they count from 0",
+                   vr_quotez(s->from->labels).text, low, high);
+}
+
+/* The class that line i says. */
+static vr_status label_of_line(const scan *s, const vr_labels *l, size_t i, int *class, vr_error *err)
+{
+    const char  *word = answer(l->name[i]);
+    const scheme how = s->from->class_map ? BY_MAP : number(word) >= 0 ? BY_INDEX : BY_SYNSET;
+    *class = class_of(s, how, word);
+    if (*class >= 0) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "classes-unknown", "'%s': line %zu says '%.60s', which is none of the model's %d classes",
+                   vr_quotez(s->from->labels).text, i + 1, vr_quotez(word).text, s->classes->count);
+}
+
+static vr_status label_flat(scan *s, const vr_labels *l, vr_error *err)
+{
+    const bool  named = strchr(l->name[0], ' ') != NULL;
+    named_line *lines = vr_alloc(l->count, sizeof *lines);
+    if (!lines) return no_memory(err);
+    for (size_t i = 0; i < l->count; i++) lines[i] = (named_line){l->name[i], (size_t)(answer(l->name[i]) - l->name[i]), i};
+    for (size_t i = 0; i < l->count; i++) lines[i].length -= lines[i].length > 0;
+    if (named) qsort(lines, l->count, sizeof *lines, by_line_name);
+    for (size_t i = 0; i < s->out->count && !err->code; i++) {
+        const char       *path = s->out->path[i], *name = file_name(path);
+        const named_line  key = {name, strlen(name), 0};
+        const named_line *found = named ? bsearch(&key, lines, l->count, sizeof *lines, by_line_name) : NULL;
+        size_t            line = named ? (found ? found->line + 1 : 0) : picture_number(path);
+        if (line == 0 || line > l->count)
+            vr_fail(err, VR_E_USAGE, "labels-missing", "'%s' has no line in '%s' (%zu lines; wanted %s)", vr_quotez(path).text,
+                    vr_quotez(s->from->labels).text, l->count,
+                    named ? "its name in one" : "a picture named like ILSVRC2012_val_00000001.JPEG");
+        else
+            label_of_line(s, l, line - 1, &s->out->label[i], err);
+    }
+    s->out->layout = "flat";
+    free(lines);
+    return err->code;
+}
+
+/* ---- opening ---- */
+
+/* A text file that is wrong is no fault of the model. */
+static vr_status read_lines(vr_labels *l, const char *path, vr_error *err)
+{
+    if (vr_labels_read(l, path, err) == VR_E_MODEL) err->code = VR_E_USAGE;
+    return err->code;
+}
+
+static vr_status read_map(scan *s, vr_error *err)
+{
+    if (!s->from->class_map || read_lines(&s->map, s->from->class_map, err)) return err->code;
+    if (s->map.count == (size_t)s->classes->count) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "classes-count", "'%s' has %zu lines, but the model has %d classes",
+                   vr_quotez(s->from->class_map).text, s->map.count, s->classes->count);
+}
+
+static vr_status label(scan *s, vr_error *err)
+{
+    vr_labels lines = {0};
+    if (s->from->labels) {
+        if (!read_lines(&lines, s->from->labels, err) && !check_order(s, &lines, err)) label_flat(s, &lines, err);
+        vr_labels_free(&lines);
+    } else if (s->folders) {
+        label_folders(s, err);
+    } else if (s->out->count) {
+        vr_fail(err, VR_E_USAGE, "labels-missing",
+                "'%s' holds %zu pictures but no class folders; say with --labels FILE which classes they are",
+                vr_quotez(s->root).text, s->out->count);
+    }
+    return err->code;
+}
+
+vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const vr_classes *classes, vr_error *err)
+{
+    scan s = {.from = from, .classes = classes, .out = out};
+    *out = (vr_dataset){.layout = "none"};
+    if (!read_map(&s, err) && !find_root(&s, err) && !walk(&s, err)) label(&s, err);
+    if (!err->code && out->count == 0)
+        vr_fail(err, VR_E_IMAGE, "no-picture", "'%s' holds no picture%s", vr_quotez(s.root).text,
+                from->labels ? " of its own" : " in class folders");
+    for (size_t i = 0; i < s.folders; i++) free(s.folder[i]);
+    free(s.folder);
+    free(s.root);
+    vr_labels_free(&s.map);
+    if (err->code) vr_dataset_close(out);
+    return err->code;
+}
+
+void vr_dataset_close(vr_dataset *d)
+{
+    for (size_t i = 0; i < d->count; i++) free(d->path[i]);
+    free(d->path);
+    free(d->label);
+    *d = (vr_dataset){0};
+}

@@ -1,0 +1,55 @@
+/* Pictures with their classes, as the validation sets of ImageNet and its relatives lie on a disk. */
+#ifndef VR_DATASET_H
+#define VR_DATASET_H
+
+#include "../kernels/base.h"
+
+/* The classes of the model that will be judged; "" where a class has no synset or no name. */
+typedef struct {
+    int                count;
+    const char *const *synset, *const *name; /* [count] */
+} vr_classes;
+
+typedef struct {
+    const char *folder;
+    const char *labels;       /* the answers of a flat folder, one line a picture; NULL: a folder of class folders */
+    const char *labels_order; /* "index": numbers in `labels` are the model's; "devkit": ILSVRC2012's; NULL: found out */
+    const char *class_map;    /* a file of folder (or label) names, line i names class i; NULL: the model's own names */
+} vr_dataset_source;
+
+typedef struct {
+    size_t      count;
+    char      **path;       /* [count] in natural order: numbers within names compare as numbers */
+    int        *label;      /* [count] in 0 .. classes - 1 */
+    size_t      folders;    /* class folders, 0 in a flat folder */
+    size_t      unreadable; /* folders below that could not be read */
+    size_t      stray;      /* pictures that lie beside the class folders and were left out */
+    const char *layout;     /* "synset folders", "name folders", "index folders", "map folders", "flat" */
+} vr_dataset;
+
+/* Find the pictures.  `folder`, or val/, validation/ or ILSVRC/Data/CLS-LOC/val/ in it, is
+ *   - without labels, a folder of class folders.  All are named alike: by synset, by the model's name of the class (whole, or
+ *     up to its first comma; _ may stand for a space), by index (then every class has a folder; 10 comes after 2), or as
+ *     class_map says;
+ *   - with labels, a folder of pictures.  A line is "NAME CLASS", or CLASS alone and then picture ..._%08d.* has the line of
+ *     its number, counted from 1.  CLASS is a synset, a word of class_map, or an index.  Indices count from 0 where a 0 is
+ *     among them; otherwise they could be the devkit's 1 to 1000, whose order is another, and are refused unless
+ *     labels_order says "index".
+ * Class folders are searched to any depth; links are followed, circles end, hidden names are skipped.  Names that cannot be
+ * opened are listed all the same, so that they fail where they are seen.
+ *
+ *   VR_E_IO     folder or file cannot be read
+ *   VR_E_IMAGE  "no-picture"
+ *   VR_E_USAGE  "classes-unknown": folders or labels that the model does not know;  "classes-count": indices that leave a
+ *               class out;  "labels-order": ambiguous numbers;  "labels-missing": a flat folder without labels, or a picture
+ *               without a line;  and what vr_labels_read finds wrong in a text file */
+vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const vr_classes *classes, vr_error *err);
+void      vr_dataset_close(vr_dataset *d);
+
+/* True where the ending of a file's name is that of a picture; false for hidden files. */
+bool vr_picture_name(const char *name);
+
+/* strcmp, but runs of digits compare as numbers; never 0 for different names. */
+int vr_natural_order(const char *a, const char *b);
+
+#endif
