@@ -9,13 +9,17 @@
 
 volatile int cli_stop_signal;
 
+/* What runs when asked to stop may finish its batch, but not take for ever over it. */
+enum { GRACE_SECONDS = 20 };
+
 static void stop(int signal_number)
 {
-    if (cli_stop_signal) { /* asked twice: at once */
+    if (cli_stop_signal) { /* asked twice, or the time is up: at once */
         cli_output_abandon();
-        _exit(128 + signal_number);
+        _exit(128 + cli_stop_signal);
     }
     cli_stop_signal = signal_number;
+    alarm(GRACE_SECONDS);
 }
 
 static void signals(void)
@@ -23,6 +27,7 @@ static void signals(void)
     struct sigaction on_stop = {.sa_handler = stop}, ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGINT, &on_stop, NULL);
     sigaction(SIGTERM, &on_stop, NULL);
+    sigaction(SIGALRM, &on_stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* the write fails with EPIPE, and cli_output_end sees it */
 }
 
