@@ -45,10 +45,10 @@ typedef struct {
     int         max_side;         /* --max-side */
     uint64_t    max_header;       /* --max-header */
 
-    const char *pool;      /* embed --pool */
-    bool        normalize; /* embed --normalize */
-    const char *style;     /* tokens --style */
-    int         scale;     /* tokens --scale, 0: chosen */
+    const char *pool;                              /* embed --pool */
+    bool        normalize;                         /* embed --normalize */
+    const char *style;                             /* tokens --style */
+    int         scale;                             /* tokens --scale, 0: chosen */
     const char *imagenet;                          /* eval --imagenet */
     const char *labels, *labels_order, *class_map; /* eval --labels and the like */
     int         limit;                             /* eval --limit; 0: all */

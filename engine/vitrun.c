@@ -328,7 +328,7 @@ const char *vitrun_synset(const vitrun *v, int i)
     const vr_config *c = &v->model.config;
     if (i < 0 || i >= c->classes) return "";
     if (c->label_count) return c->label_synsets[i];
-    return v->labels.count ? v->labels.synset[i] : "";
+    return v->labels.count && v->labels.synset ? v->labels.synset[i] : "";
 }
 
 /* Running. */
