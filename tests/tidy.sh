@@ -66,7 +66,7 @@ if command -v clang-format >/dev/null; then
 else
     echo "tidy: SKIP format (no clang-format)"
 fi
-leaks=$(git grep -nIE '/(work|farm|root)/|/tmp/w/' -- . ':!tests/tidy.sh' | head -5)
+leaks=$(git grep -nIE '/(work|farm|root)/' -- . ':!tests/tidy.sh' | head -5)
 [ -z "$leaks" ] || complain "machine paths: $leaks"
 
 [ $bad -eq 0 ] && echo "tidy: ok"
