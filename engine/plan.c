@@ -9,7 +9,7 @@ static vr_mat take_mat(vr_arena *a, int rows, int cols)
 {
     size_t stride = vr_row_stride(cols), cells = 0;
     if (!vr_mul((size_t)rows, stride, &cells)) a->overflow = true;
-    return (vr_mat){vr_arena_take(a, cells, sizeof(float)), rows, cols, stride};
+    return (vr_mat){vr_arena_take(a, cells, sizeof(float)), rows, cols, stride, VR_F32};
 }
 
 static int max3(int a, int b, int c)

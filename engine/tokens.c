@@ -30,8 +30,8 @@ static void lay_out(follower *f, vr_arena *a)
     const size_t n = (size_t)f->patches, rows = n + (size_t)f->prefix;
     size_t       cells = 0;
     if (!vr_mul(rows, n, &cells)) a->overflow = true;
-    f->map = (vr_mat){vr_arena_take(a, cells, sizeof(float)), (int)rows, f->patches, n};
-    f->other = (vr_mat){vr_arena_take(a, cells, sizeof(float)), (int)rows, f->patches, n};
+    f->map = (vr_mat){vr_arena_take(a, cells, sizeof(float)), (int)rows, f->patches, n, VR_F32};
+    f->other = (vr_mat){vr_arena_take(a, cells, sizeof(float)), (int)rows, f->patches, n, VR_F32};
     f->token = vr_arena_take(a, n, sizeof *f->token);
     f->group = vr_arena_take(a, n, sizeof *f->group);
     f->shares = vr_arena_take(a, n, sizeof *f->shares);

@@ -16,20 +16,20 @@
 
 /* A row-major matrix seen through a stride; owns nothing.  Activations are f32 on the CPU and in the oracle. */
 typedef struct {
-    float *data; /* in the back end's memory; engine/ never looks behind it */
-    int    rows, cols;
-    size_t stride; /* elements from one row to the next, at least cols */
+    float   *data; /* in the back end's memory; elements of `type` lie there, and engine/ never looks behind it */
+    int      rows, cols;
+    size_t   stride; /* elements from one row to the next, at least cols */
+    vr_dtype type;   /* VR_F32; a GPU may keep activations as VR_F16 or VR_BF16 */
 } vr_mat;
 
-static inline vr_mat vr_mat_cols(vr_mat m, int from, int count) /* columns from .. from+count-1 */
+/* The same matrix from its element (row, col) on. */
+static inline vr_mat vr_mat_at(vr_mat m, size_t row, int col, int rows, int cols)
 {
-    return (vr_mat){m.data + from, m.rows, count, m.stride};
+    const size_t bytes = m.type == VR_F32 ? 4 : 2;
+    return (vr_mat){(float *)((char *)m.data + (row * m.stride + (size_t)col) * bytes), rows, cols, m.stride, m.type};
 }
-
-static inline vr_mat vr_mat_rows(vr_mat m, int from, int count) /* rows from .. from+count-1 */
-{
-    return (vr_mat){m.data + (size_t)from * m.stride, count, m.cols, m.stride};
-}
+static inline vr_mat vr_mat_cols(vr_mat m, int from, int count) { return vr_mat_at(m, 0, from, m.rows, count); }
+static inline vr_mat vr_mat_rows(vr_mat m, int from, int count) { return vr_mat_at(m, (size_t)from, 0, count, m.cols); }
 
 /* Which rows belong to which image: image b owns rows offsets[b] .. offsets[b+1]-1. */
 typedef struct {

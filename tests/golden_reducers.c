@@ -125,7 +125,7 @@ typedef struct {
 static void lay_out(bench *t, vr_arena *a)
 {
     const size_t cells = (size_t)t->most.rows * (size_t)t->in.x.cols;
-    t->out.x = (vr_mat){vr_arena_take(a, cells, sizeof(float)), 0, t->in.x.cols, (size_t)t->in.x.cols};
+    t->out.x = (vr_mat){vr_arena_take(a, cells, sizeof(float)), 0, t->in.x.cols, (size_t)t->in.x.cols, VR_F32};
     t->out.size = vr_arena_take(a, (size_t)t->most.rows, sizeof(float));
     t->out.offsets = vr_arena_take(a, (size_t)t->most.images + 1, sizeof(int));
     vr_trace_lay_out(&t->trace, a, &t->most, true);
@@ -190,14 +190,14 @@ static vr_mat feature_of(golden *g, const bench *t)
     const int heads = (int)number(g, "heads"), D = (int)number(g, "head_dim"), T = t->in.x.rows;
     float    *keys = floats(g, "keys", NULL);
     if (!keys) return (vr_mat){0};
-    if (is(g, "feature", "k")) return (vr_mat){keys, T, heads * D, (size_t)(heads * D)};
+    if (is(g, "feature", "k")) return (vr_mat){keys, T, heads * D, (size_t)(heads * D), VR_F32};
     for (int r = 0; r < T; r++)
         for (int c = 0; c < D; c++) {
             double sum = 0;
             for (int h = 0; h < heads; h++) sum += (double)keys[(r * heads + h) * D + c];
             keys[r * D + c] = (float)(sum / heads);
         }
-    return (vr_mat){keys, T, D, (size_t)D};
+    return (vr_mat){keys, T, D, (size_t)D, VR_F32};
 }
 
 /* Masses of ordinary tokens in the file are sizes of all tokens here. */
@@ -251,7 +251,7 @@ static soft_map map_open(const bench *t)
     soft_map m = {vr_alloc_zeroed((size_t)t->in.images, sizeof *m.image), t->in.images};
     for (int b = 0; b < m.images; b++) {
         int n = t->in.offsets[b + 1] - t->in.offsets[b], patches = n - t->in.prefix;
-        m.image[b] = (vr_mat){vr_alloc_zeroed((size_t)(n * patches) + 1, sizeof(float)), n, patches, (size_t)patches};
+        m.image[b] = (vr_mat){vr_alloc_zeroed((size_t)(n * patches) + 1, sizeof(float)), n, patches, (size_t)patches, VR_F32};
         for (int p = 0; p < patches; p++) m.image[b].data[(t->in.prefix + p) * patches + p] = 1;
     }
     return m;

@@ -28,7 +28,7 @@ static void lay_out(vr_reduction *r, vr_arena *a, int threads, int panel)
     if (!vr_mul(T, stride, &cells) || !vr_mul(T, n, &weights)) a->overflow = true;
     vr_trace_lay_out(&r->trace, a, &r->most, true);
     r->order = vr_arena_take(a, T, sizeof *r->order);
-    r->rows = (vr_mat){vr_arena_take(a, cells, sizeof(float)), r->most.rows, r->most.cols, stride};
+    r->rows = (vr_mat){vr_arena_take(a, cells, sizeof(float)), r->most.rows, r->most.cols, stride, VR_F32};
     r->scale = vr_arena_take(a, T, sizeof *r->scale);
     r->parts = vr_arena_take(a, T, sizeof *r->parts);
     r->lanes = vr_arena_take(a, (size_t)threads, sizeof *r->lanes);

@@ -52,7 +52,7 @@ static float *numbers(size_t count, float scale)
 static vr_mat mat(int rows, int cols)
 {
     size_t stride = vr_row_stride(cols);
-    return (vr_mat){numbers((size_t)rows * stride, 1), rows, cols, stride};
+    return (vr_mat){numbers((size_t)rows * stride, 1), rows, cols, stride, VR_F32};
 }
 
 static vr_weight weight(int out, int in)

@@ -28,7 +28,7 @@ static float *numbers(size_t count, float scale)
 static vr_mat matrix(int rows, int cols)
 {
     size_t stride = vr_row_stride(cols);
-    return (vr_mat){numbers((size_t)rows * stride, 1), rows, cols, stride};
+    return (vr_mat){numbers((size_t)rows * stride, 1), rows, cols, stride, VR_F32};
 }
 
 static void run_mame(void) { vr_mame_merge(&be, &out, &in, in.x, &(vr_mame){.tau = 0, .refine = true}, &trace); }

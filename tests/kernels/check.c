@@ -41,7 +41,7 @@ static vr_guarded guarded(int rows, int cols, size_t after)
     g.memory = malloc(g.floats * sizeof(float));
     cr_assert_not_null(g.memory);
     for (size_t i = 0; i < g.floats; i++) memcpy(g.memory + i, &canary, sizeof canary);
-    g.m = (vr_mat){g.memory + MARGIN, rows, cols, stride};
+    g.m = (vr_mat){g.memory + MARGIN, rows, cols, stride, VR_F32};
     return g;
 }
 

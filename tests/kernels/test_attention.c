@@ -93,8 +93,8 @@ static void check_winner(const char *isa, float *k)
     int        q_offsets[2] = {0, 1}, kv_offsets[2] = {0, 3};
     vr_rows    q_rows = {1, q_offsets}, kv_rows = {1, kv_offsets};
     vr_backend be = vr_open_isa(isa, 1, 3, 1);
-    vr_attention(&be, (vr_mat){&y, 1, 1, 1}, (vr_mat){&q, 1, 1, 1}, (vr_mat){k, 3, 1, 1}, (vr_mat){v, 3, 1, 1}, &q_rows,
-                 &kv_rows, 1, NULL);
+    vr_attention(&be, (vr_mat){&y, 1, 1, 1, VR_F32}, (vr_mat){&q, 1, 1, 1, VR_F32}, (vr_mat){k, 3, 1, 1, VR_F32},
+                 (vr_mat){v, 3, 1, 1, VR_F32}, &q_rows, &kv_rows, 1, NULL);
     cr_assert_float_eq(y, 3, 1e-6, "%s: %g instead of 3", isa, (double)y);
     be.ops->close(&be);
 }

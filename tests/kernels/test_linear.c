@@ -89,7 +89,7 @@ static void activate(const char *isa, float *y, float *x, int count)
     vr_backend be = vr_open_isa(isa, 1, 1, 1);
     vr_weight  w;
     cr_assert_eq(be.ops->pack(&be, &w, &(float){1}, NULL, 1, 1, NULL), VR_OK);
-    vr_linear(&be, (vr_mat){y, count, 1, 1}, (vr_mat){x, count, 1, 1}, &w, VR_GELU_ERF, VR_SET);
+    vr_linear(&be, (vr_mat){y, count, 1, 1, VR_F32}, (vr_mat){x, count, 1, 1, VR_F32}, &w, VR_GELU_ERF, VR_SET);
     be.ops->unpack(&be, &w);
     be.ops->close(&be);
 }

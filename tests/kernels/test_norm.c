@@ -60,7 +60,7 @@ Test(norm, a_level_row_gives_the_bias)
     for (int c = 0; c < 20; c++) x[c] = 0.7f, weight[c] = 2, bias[c] = (float)c;
     for (const char *const *isa = vr_isas(); *isa; isa++) {
         vr_backend be = vr_open_isa(*isa, 1, 1, 1);
-        vr_layernorm(&be, (vr_mat){y, 1, 20, 20}, (vr_mat){x, 1, 20, 20}, &norm);
+        vr_layernorm(&be, (vr_mat){y, 1, 20, 20, VR_F32}, (vr_mat){x, 1, 20, 20, VR_F32}, &norm);
         for (int c = 0; c < 20; c++) cr_assert_float_eq(y[c], bias[c], 1e-6, "%s", *isa);
         be.ops->close(&be);
     }

@@ -36,7 +36,7 @@ typedef struct {
 static image begin(vr_tokens *out, const vr_tokens *in, vr_mat feature, int b)
 {
     const int from = in->offsets[b], n = in->offsets[b + 1] - from;
-    vr_mat    room = {out->x.data, in->x.rows, out->x.cols, out->x.stride};
+    vr_mat    room = {out->x.data, in->x.rows, out->x.cols, out->x.stride, VR_F32};
     assert(n >= in->prefix);
     if (b == 0) out->offsets[0] = 0, out->images = in->images, out->prefix = in->prefix;
     image m = {.x = vr_mat_rows(in->x, from, n),
