@@ -55,6 +55,7 @@ typedef struct {
     const char *shuffle;                           /* eval --shuffle SEED */
     const char *predictions, *state;               /* eval --predictions, --state */
     bool        agreement, no_timing;              /* eval --agreement, --no-timing */
+    const char *sweep;                             /* eval --sweep */
 
     const char *input;       /* forward --input */
     bool        blocks;      /* forward --blocks */

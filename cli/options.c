@@ -163,6 +163,7 @@ const cli_flag cli_flags[] = {
     {"limit", 0, "N", "only the first N pictures", CLI_EVAL, CLI_INTEGER, AT(limit), 1, 1e9, 0, 0},
     {"shuffle", 0, "SEED", "in a random order, before --limit", CLI_EVAL, CLI_TEXT, AT(shuffle), 0, 0, 0, 0},
     {"predictions", 0, "FILE", "write a line a picture: label, five best classes, tokens, cost", CLI_EVAL, CLI_TEXT, AT(predictions), 0, 0, 0, 0},
+    {"sweep", 0, "LIST", "many merge settings in one pass: \"none; mame tau=0.7..0.9:0.05; tome r=8|16\"", CLI_EVAL, CLI_TEXT, AT(sweep), 0, 0, 0, 0},
     {"agreement", 0, 0, "run the unmerged model too, and compare", CLI_EVAL, CLI_SWITCH, AT(agreement), 0, 0, 0, 0},
     {"state", 0, "FILE", "keep results in FILE, and go on from there when it exists", CLI_EVAL, CLI_TEXT, AT(state), 0, 0, 0, 0},
     {"no-timing", 0, 0, "leave out times and speeds, so that runs can be compared", CLI_EVAL, CLI_SWITCH, AT(no_timing), 0, 0, 0, 0},
