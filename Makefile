@@ -42,10 +42,10 @@ ISA_OBJ   := $(foreach i,$(ISAS),$(patsubst %.c,$(BUILD)/%.$(i).o,$(ISA_SRC)))
 
 LIB_SRC   := $(wildcard engine/*.c loaders/*.c kernels/*.c kernels/cpu/*.c)
 CLI_SRC   := $(wildcard cli/*.c)
-TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c)
+TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c tests/cli/test_*.c)
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o) $(ISA_OBJ)
 CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/%.o)
-TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o)
+TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(CLI_OBJ))
 
 all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc ## build build/vitrun and libvitrun
 

@@ -299,8 +299,7 @@ static bool in_words(const char *words, const char *word)
     return false;
 }
 
-/* Put `text` where flag f keeps its value.  `source` names it in messages: "--batch" or "VITRUN_BATCH". */
-static vr_status store(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err)
+vr_status cli_flag_set(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err)
 {
     void       *at = (char *)o + f->offset;
     uint64_t    n = 0;
@@ -364,8 +363,7 @@ static bool takes_argument(const cli_flag *f) { return f->kind != CLI_SWITCH && 
 
 /* ---- flags ---- */
 
-/* The row for this command, else one of another command. */
-static const cli_flag *flag_by_name(const char *name, size_t length, unsigned command)
+const cli_flag *cli_flag_find(const char *name, size_t length, unsigned command)
 {
     const cli_flag *found = NULL;
     for (const cli_flag *f = cli_flags; f->name; f++)
@@ -376,7 +374,7 @@ static const cli_flag *flag_by_name(const char *name, size_t length, unsigned co
 static const cli_flag *flag_by_letter(char letter, unsigned command)
 {
     for (const cli_flag *f = cli_flags; f->name; f++)
-        if (f->letter == letter) return flag_by_name(f->name, strlen(f->name), command);
+        if (f->letter == letter) return cli_flag_find(f->name, strlen(f->name), command);
     return NULL;
 }
 
@@ -438,7 +436,7 @@ static vr_status foreign_flag(const cli_command *c, const cli_flag *f, vr_error 
     char   names[160] = "";
     size_t count = 0;
     for (const cli_command *other = cli_commands; other->name; other++)
-        if (flag_by_name(f->name, strlen(f->name), other->bit)->commands & other->bit) {
+        if (cli_flag_find(f->name, strlen(f->name), other->bit)->commands & other->bit) {
             size_t at = strlen(names);
             snprintf(names + at, sizeof names - at, "%s%s", count++ ? ", " : "", other->name);
         }
@@ -472,7 +470,7 @@ static vr_status take(words *w, const cli_flag *f, const char *attached, vr_erro
         w->at++;
     }
     w->given[f - cli_flags] = true;
-    return store(w->o, f, source, attached, err);
+    return cli_flag_set(w->o, f, source, attached, err);
 }
 
 /* One word that begins with a single dash: -q, -qv, -k5, -k 5. */
@@ -496,7 +494,7 @@ static vr_status take_environment(words *w, vr_error *err)
         bool        skip = w->given[f - cli_flags] || !(f->commands & w->command->bit) || !text || !text[0];
         if (!skip && f->offset == AT(dtype) && w->o->dtype) skip = true; /* --fp16 */
         if (!skip && f->offset == AT(model) && w->o->random) skip = true;
-        if (!skip && store(w->o, f, f->environment, text, err)) return err->code;
+        if (!skip && cli_flag_set(w->o, f, f->environment, text, err)) return err->code;
     }
     return VR_OK;
 }
@@ -533,7 +531,7 @@ vr_status cli_options_parse(cli_options *o, const cli_command *c, int argc, char
             *help = true;
         } else if (word[1] == '-') {
             size_t          length = strcspn(word + 2, "=");
-            const cli_flag *f = flag_by_name(word + 2, length, c->bit);
+            const cli_flag *f = cli_flag_find(word + 2, length, c->bit);
             if (!f) return unknown_flag(c, word, err);
             if (take(&w, f, word[2 + length] ? word + 2 + length + 1 : NULL, err)) return err->code;
         } else if (take_letters(&w, word, help, err)) {
