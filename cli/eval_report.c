@@ -70,10 +70,11 @@ static double saving_kept(const sums *s)
 static double percent(size_t part, size_t whole) { return round(1e6 * (double)part / (double)whole) / 1e4; }
 static double rest(double x) { return round((100 - x) * 1e4) / 1e4; }
 
+/* Of a run that judged under one setting alone. */
 static double images_per_second(const eval *e)
 {
     size_t now = e->done - e->resumed;
-    return e->o->no_timing || e->o->sweep || !now || e->seconds <= 0 ? NAN : (double)now / e->seconds;
+    return e->o->no_timing || e->settings > 1 || !now || e->seconds <= 0 ? NAN : (double)now / e->seconds;
 }
 
 static const char *model_name(const eval *e) { return vitrun_about(e->v)->name; }
@@ -256,7 +257,7 @@ static void json(const eval *e, FILE *f)
 static void table_timing(const eval *e, const sums *s, FILE *f)
 {
     if (e->o->no_timing || e->done == e->resumed) return;
-    fprintf(f, "speed        %.2f pictures/s over %.1f s\n", images_per_second(e), e->seconds);
+    if (e->settings == 1) fprintf(f, "speed        %.2f pictures/s over %.1f s\n", images_per_second(e), e->seconds);
     fprintf(f, "a picture    decode %.2f ms, resize %.2f ms, infer %.2f ms\n", s->decode_ms, s->resize_ms, s->infer_ms);
 }
 
