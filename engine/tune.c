@@ -14,7 +14,7 @@ bool vr_target_met(const vr_target *t, const vr_trial *of)
 static vr_status fail(const vr_target *t, const vr_trial *best, vr_error *err)
 {
     if (t->gmacs > 0)
-        return vr_fail(err, VR_E_USAGE, "target", "no setting that was tried costs %g GMACs or less; the least is %.3f",
+        return vr_fail(err, VR_E_USAGE, "target", "no setting that was tried costs %g GMACs or less; the least is %.4g",
                        t->gmacs, best->gmacs);
     if (t->speedup > 0)
         return vr_fail(err, VR_E_USAGE, "target", "no setting that was tried is %g times as fast; the most is %.2f", t->speedup,
