@@ -90,6 +90,9 @@ bench: $(BUILD)/vitrun  ## a quick look at speed on this machine
 bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs VENV=DIR with them)
 	BUILD=$(BUILD) bash tests/bench/peers.sh
 
+profile: $(BUILD)/profile  ## where the time goes, verb by verb (PICTURES="FILE..." BATCH=N RUNS=N)
+	$(BUILD)/profile weights/dinov2_small_imagenette $(or $(BATCH),8) $(or $(RUNS),10) $(or $(PICTURES),tests/pictures/china.jpg tests/pictures/flower.jpg)
+
 install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/include $(DESTDIR)$(datadir)/vitrun
 	install -m 755 $(BUILD)/vitrun $(DESTDIR)$(bindir)/vitrun
@@ -144,6 +147,10 @@ $(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_red
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/profile: $(BUILD)/tests/bench/profile.o $(BUILD)/libvitrun.a
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/stress_cpu: $(BUILD)/tests/stress/stress_cpu.o $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -162,5 +169,5 @@ $(BUILD)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers install uninstall clean help FORCE
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile install uninstall clean help FORCE
 .DELETE_ON_ERROR:
