@@ -228,7 +228,7 @@ static vr_status compare(tune *t, tune_found *found, tune_words *words, vr_error
 
 static vr_status search(tune *t, tune_found *found, tune_words words[2], vr_error *err)
 {
-    static const double by_block[] = {1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4};
+    static const double by_block[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
     const vr_target     target = target_of(t->o);
     double              values[MOST_VALUES], setting[TUNE_BLOCKS];
     if (t->blocks)
