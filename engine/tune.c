@@ -67,12 +67,20 @@ typedef struct {
 
 static vr_status try_setting(search *s, vr_trial *out, vr_error *err) { return s->attempt(s->user, s->setting, out, err); }
 
-static block_state *most_promising(search *s)
+/* Of the open blocks, all but one; NULL: there is none. */
+static block_state *most_promising(search *s, const block_state *but)
 {
     block_state *best = NULL;
     for (size_t b = 0; b < s->blocks; b++)
-        if (!s->block[b].closed && (!best || s->block[b].score > best->score)) best = &s->block[b];
+        if (!s->block[b].closed && &s->block[b] != but && (!best || s->block[b].score > best->score)) best = &s->block[b];
     return best;
+}
+
+/* Scores that were measured some steps ago are a little off, so one that was measured now need not beat them clearly. */
+static bool good_enough(search *s, const block_state *b)
+{
+    const block_state *other = most_promising(s, b);
+    return b->tried == s->step && isfinite(b->score) && (!other || 2 * b->score >= other->score);
 }
 
 /* Measure what going on would do; a level that saves nothing is passed over at once. */
@@ -122,14 +130,14 @@ static vr_status descend(search *s, const vr_target *target, vr_error *err)
 {
     const bool   keeps = target->agreement > 0; /* go on while it is met, else until it is */
     block_state *last = NULL, *b;
-    while ((keeps || !vr_target_met(target, &s->now)) && (b = most_promising(s))) {
-        if (b->tried != s->step || !isfinite(b->score)) {
+    while ((keeps || !vr_target_met(target, &s->now)) && (b = most_promising(s, NULL))) {
+        if (b->tried != s->step || !isfinite(b->score))
             if (measure(s, b, err)) return err->code;
-        } else if (keeps && !vr_target_met(target, &b->after)) {
+        if (b->closed || !good_enough(s, b)) continue;
+        if (keeps && !vr_target_met(target, &b->after))
             b->closed = true;
-        } else {
+        else
             take(s, last = b);
-        }
     }
     if (!vr_target_met(target, &s->now)) return fail(target, &s->now, err);
     return keeps || !last ? VR_OK : refine(s, last, target, err);

@@ -32,7 +32,7 @@ vr_status vr_tune_one(double *found, vr_trial *there, const double *values, size
 
 /* One value a block, greedily: all begin at values[0]; in each step the block goes on to its next value that saves the most
  * GMACs for the divergence it adds.  A block's saving is measured again only when it comes out on top (it seldom grows as
- * others merge more).  The last step is refined to meet a target of cost or speed closely.
+ * others merge more), and then taken unless another's promises twice as much.  The last step is refined to meet a target of cost or speed closely.
  *   setting  [blocks] written;  there: its trial
  *   values   [count] from no merging at all to the most
  * Errors as above. */
