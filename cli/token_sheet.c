@@ -37,8 +37,10 @@ static vr_status choose_panels(cli_sheet *s, const cli_options *o, vr_error *err
 
 static int fitting(int width) { return width + CLI_GAP < WIDE ? (WIDE - CLI_GAP) / (width + CLI_GAP) : 1; }
 
-/* Pixels for a patch: as in the model, small models larger; several settings so that a row holds all their panels, as long
- * as they stay large enough to be seen. */
+static int lines_of(int panels, int width) { return (panels + fitting(width) - 1) / fitting(width); }
+
+/* Pixels for a patch: as in the model, small models larger; several settings smaller, for then fewer lines hold their panels,
+ * but no smaller than that asks for. */
 static int choose_side(const cli_sheet *s, const cli_options *o)
 {
     const int patch = s->scene->patch, cols = s->scene->cols;
@@ -46,7 +48,10 @@ static int choose_side(const cli_sheet *s, const cli_options *o)
     int side = patch;
     while (cols * side < 160) side += patch;
     if (s->scene->count == 1) return side;
-    while (side > 1 && cols * (side - 1) >= SMALLEST && fitting(cols * side) < s->panels) side--;
+    int smallest = side;
+    while (smallest > 1 && cols * (smallest - 1) >= SMALLEST) smallest--;
+    const int lines = lines_of(s->panels, cols * smallest);
+    while (lines_of(s->panels, cols * side) > lines) side--;
     return side;
 }
 
@@ -54,13 +59,12 @@ static int text_height(int letters) { return CLI_LETTER_HEIGHT * letters + CLI_L
 
 static vr_status arrange(cli_sheet *s, vr_error *err)
 {
-    enum { MOST = 1 << 28 };
+    enum { MOST = 1 << 27 };
     s->picture_width = s->scene->cols * s->side, s->picture_height = s->scene->rows * s->side;
     s->letters = s->picture_width >= 12 * CLI_LETTER_WIDTH * 2 ? 2 : 1;
     s->panel_height = s->picture_height + 2 * text_height(s->letters);
     s->label_height = s->scene->count > 1 ? text_height(2) + CLI_LINE : 0;
-    const int most = fitting(s->picture_width);
-    s->lines = (s->panels + most - 1) / most;
+    s->lines = lines_of(s->panels, s->picture_width);
     s->across = (s->panels + s->lines - 1) / s->lines;
     const double width = CLI_GAP + s->across * (s->picture_width + (double)CLI_GAP);
     const double row = s->label_height + s->lines * (s->panel_height + (double)CLI_GAP);

@@ -2,7 +2,7 @@
 #include "tokens.h"
 #include "sweep.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,11 +40,12 @@ static vr_status choose_outputs(outputs *out, const cli_options *o, vr_error *er
     if (o->format && ending && strcmp(o->format, ending) != 0)
         return vr_fail(err, VR_E_USAGE, "output", "-o '%s' and --format %s contradict each other", vr_quotez(path).text,
                        o->format);
-    if (!format && path && to_stdout) format = o->json ? "json" : "png";
-    if (!format && (path || !o->json)) return no_place(path, err);
+    if (!format && o->json) format = "json";
+    if (!format && path && to_stdout) format = "png";
+    if (!format) return no_place(path, err);
     out->json = o->json || strcmp(format, "json") == 0;
-    if (format && strcmp(format, "png") == 0) out->draw = cli_token_png;
-    if (format && strcmp(format, "svg") == 0) out->draw = cli_token_svg;
+    if (strcmp(format, "png") == 0) out->draw = cli_token_png;
+    if (strcmp(format, "svg") == 0) out->draw = cli_token_svg;
     if (out->draw == cli_token_png && to_stdout && isatty(STDOUT_FILENO))
         return vr_fail(err, VR_E_USAGE, "output", "a PNG picture is nothing for a terminal; name a file: -o map.png");
     if (out->draw && out->json && to_stdout)
@@ -109,10 +110,14 @@ static vr_status run_settings(cli_scene *scene, const cli_options *o, vr_error *
     return err->code;
 }
 
-static vr_status draw(const cli_scene *scene, const cli_options *o, draw_fn *how, FILE *f, vr_error *err)
+static vr_status draw(const cli_scene *scene, const cli_options *o, draw_fn *how, cli_output *out, vr_error *err)
 {
     cli_sheet s;
-    if (cli_sheet_plan(&s, scene, o, err) == VR_OK) how(&s, f, err);
+    if (cli_sheet_plan(&s, scene, o, err) == VR_OK) how(&s, out->stream, err);
+    if (err->code == VR_E_IO) { /* closing the stream says what it was, a full disk or nobody who reads */
+        out->reason = errno;
+        *err = (vr_error){0};
+    }
     if (!err->code && s.panels == 1)
         cli_note(o, "no block merges anything of this picture (%s%s)", scene->settings[0].name,
                  scene->count > 1 ? " and the others" : "");
@@ -131,7 +136,7 @@ int cmd_tokens(const cli_options *o)
     if (!err.code && out.draw) cli_output_open(&picture, out.picture_path, &err);
     if (!err.code) run_settings(&scene, o, &err);
     const bool whole = !err.code && !cli_stop_signal;
-    if (whole && out.draw) draw(&scene, o, out.draw, picture.stream, &err);
+    if (whole && out.draw) draw(&scene, o, out.draw, &picture, &err);
     if (whole && out.json && !err.code) print_json(&scene, o, lines.stream);
     int code = err.code ? cli_failed(&err) : cli_stop_signal ? 128 + cli_stop_signal : VR_OK;
     if (picture.stream) code = cli_output_end(&picture, code == VR_OK, code);
