@@ -72,22 +72,25 @@ static bool is_edge(const outliner *o, int g, int x, int y, heading h)
 static bool *walked_at(const outliner *o, int x, int y) { return &o->walked[y * (o->sheet->scene->cols + 1) + x]; }
 
 /* Once around, from a corner with an edge to the east.  Where two patches touch at a corner, a turn to the right keeps them
- * apart. */
+ * apart; the loop may come by its first corner on another way. */
 static void print_loop(const outliner *o, int g, int x, int y)
 {
     const int side = o->sheet->side, first_x = x, first_y = y;
     heading   h = EAST;
+    bool      closed = false;
     fprintf(o->f, "M%d %d", x * side, y * side);
-    do {
-        int length = 0;
+    while (!closed) {
+        const heading now = h, right = (h + 1) % 4, left = (h + 3) % 4;
+        int           length = 0;
         do {
-            if (h == EAST) *walked_at(o, x, y) = true;
-            x += step_x[h], y += step_y[h];
+            if (now == EAST) *walked_at(o, x, y) = true;
+            x += step_x[now], y += step_y[now];
             length++;
-        } while (!is_edge(o, g, x, y, (h + 1) % 4) && is_edge(o, g, x, y, h));
-        if (x != first_x || y != first_y) fprintf(o->f, "%c%d", h % 2 ? 'v' : 'h', (step_x[h] + step_y[h]) * length * side);
-        h = is_edge(o, g, x, y, (h + 1) % 4) ? (h + 1) % 4 : (h + 3) % 4;
-    } while (x != first_x || y != first_y || h != EAST);
+        } while (!is_edge(o, g, x, y, right) && is_edge(o, g, x, y, now));
+        h = is_edge(o, g, x, y, right) ? right : left;
+        closed = x == first_x && y == first_y && h == EAST;
+        if (!closed) fprintf(o->f, "%c%d", now % 2 ? 'v' : 'h', (step_x[now] + step_y[now]) * length * side);
+    }
     fputc('z', o->f);
 }
 

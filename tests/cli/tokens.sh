@@ -133,6 +133,9 @@ for style in tint mean border; do
 done
 map "$P" --merge evit --keep 0.5 --merge-layers 1,3 --json -o evit.svg
 check 'SVG and JSON at once; what was dropped' all test "$code" -eq 0 -- python3 check_svg.py evit.svg tint 1,3 out
+blocks=$(seq -s, 0 11) # here holes of a group touch at a corner, where its outline comes by twice
+run vitrun tokens -m "$DEMO" "$ROOT/tests/pictures/flower.jpg" --grid 'diffrate rates-from=deit_small:2.9' --panels "$blocks" --json -o holes.svg
+check 'SVG of groups with holes' all test "$code" -eq 0 -- python3 check_svg.py holes.svg tint "$blocks" out
 map "$P" "${merge[@]}" -f svg
 check '-f svg without -o' all test "$code" -eq 0 -- cmp out tint.svg
 map "$P" "${merge[@]}" --panels 2,0 -o panels.svg
