@@ -28,7 +28,7 @@ typedef struct {
     size_t    count;
 } cli_scene;
 
-/* Run the picture o->inputs[0] with each of the settings merge [count].  VR_OK too, with fewer settings, where
+/* Run the picture o->inputs[0], which is read once, with each of the settings merge [count].  VR_OK too, with fewer settings, where
  * cli_stop_signal was set meanwhile.  cli_scene_free also after a failure. */
 vr_status cli_scene_make(cli_scene *s, const cli_options *o, const vitrun_merge *merge, size_t count, vr_error *err);
 void      cli_scene_free(cli_scene *s);
@@ -71,18 +71,19 @@ typedef struct {
 /* Panel number n of a setting; the sheet's colors and sizes become those of its groups. */
 cli_panel cli_sheet_panel(cli_sheet *s, size_t setting, int n);
 
-/* How the patches of a group are painted. */
+/* How the patches of a group are painted, and the lines along its borders: inside them, never along the picture's edge. */
 typedef struct {
     cli_color color, line;
     double    share; /* of the colour; the photograph has the rest */
-    int       reach; /* width of the line along its borders, 0: none */
+    int       reach; /* width of the lines, in pixels; 0: none */
 } cli_paint;
 cli_paint cli_group_paint(const cli_sheet *s, const cli_map *map, int group); /* -1: patches that were dropped */
 
-/* Left edge and top of a line of text of a panel's caption (0, 1) and of a setting's label. */
+/* The top of a line (0, 1) of a panel's caption, which begins at its left edge, and of a setting's label, at CLI_GAP. */
 int cli_caption_top(const cli_sheet *s, const cli_panel *p, int line);
 int cli_label_top(const cli_sheet *s, size_t setting);
 
+/* Draw it.  VR_E_MEMORY, VR_E_IO where the stream takes no more; the stream stays open. */
 vr_status cli_token_png(cli_sheet *s, FILE *f, vr_error *err);
 vr_status cli_token_svg(cli_sheet *s, FILE *f, vr_error *err);
 
