@@ -28,7 +28,7 @@ cli_color cli_group_color(int i);
 
 enum { CLI_LETTER_WIDTH = 6, CLI_LETTER_HEIGHT = 8 }; /* at scale 1, with the gap behind each */
 
-/* Digits, small letters as far as the captions need them, and a colon; others are blank.  Cut at the canvas's edge. */
+/* Letters, all drawn small, digits and : . , - + _ = / ; others are blank.  Cut at the canvas's edge. */
 void cli_draw_text(const cli_canvas *c, int x, int y, int scale, cli_color color, const char *text);
 
 #endif

@@ -48,7 +48,8 @@ typedef struct {
     const char *pool;                              /* embed --pool */
     bool        normalize;                         /* embed --normalize */
     const char *style;                             /* tokens --style */
-    int         scale;                             /* tokens --scale, 0: chosen */
+    double      scale;                             /* tokens --scale, 0: chosen */
+    const char *grid, *panels;                     /* tokens --grid, --panels */
     const char *imagenet;                          /* eval --imagenet */
     const char *labels, *labels_order, *class_map; /* eval --labels and the like */
     int         limit;                             /* eval --limit; 0: all */

@@ -73,11 +73,14 @@ const cli_command cli_commands[] = {
      "tokens",
      "IMG",
      "show what merging does to one picture",
-     "Writes a PNG: what the model sees of the picture, then a panel for each block that reduces, with every patch in the\n"
-     "colour of the token that holds most of it. A group keeps its colour as it grows; a patch that is still alone has none,\n"
-     "one that was dropped is dark. --json prints for each block and patch the number of its token (`map`) and of its group\n"
-     "(`group`: a number that it keeps as it grows).",
-     {"vitrun tokens photo.jpg --merge mame --tau 0.8 -o map.png", "vitrun tokens photo.jpg --merge tome --json"},
+     "Writes a PNG or SVG: what the model sees of the picture, then a panel for each block that reduces, with every patch in\n"
+     "the colour of the token that holds most of it. A group keeps its colour as it grows; a patch that is still alone has\n"
+     "none, one that was dropped is dark. --json prints for each block and patch the number of its token (`map`) and of its\n"
+     "group (`group`: a number that it keeps as it grows).\n"
+     "--grid compares settings, one below the other: \"tau=0.5..0.9:0.1\" goes on from the other merge flags,\n"
+     "\"mame tau=0.8|0.9; tome r=16; evit keep=0.7 fuse\" names methods, then flags without their dashes.",
+     {"vitrun tokens photo.jpg --merge mame --tau 0.8 -o map.png",
+      "vitrun tokens photo.jpg --grid \"none; mame tau=0.7|0.8|0.9; tome\" -o map.svg"},
      cmd_tokens,
      1,
      1},
@@ -168,7 +171,9 @@ const cli_flag cli_flags[] = {
     {"pool", 0, "WHAT", "cls, mean, patches or logits-input (default logits-input)", CLI_EMBED, CLI_CHOICE, AT(pool), 0, 0, "cls mean patches logits-input", 0},
     {"normalize", 0, 0, "scale each vector to length 1", CLI_EMBED, CLI_SWITCH, AT(normalize), 0, 0, 0, 0},
     {"style", 0, "STYLE", "tint (default), mean: each group's mean colour, or border: outlines", CLI_TOKENS, CLI_CHOICE, AT(style), 0, 0, "tint mean border", 0},
-    {"scale", 0, "N", "pixels drawn for one of the model's (default: chosen)", CLI_TOKENS, CLI_INTEGER, AT(scale), 1, 16, 0, 0},
+    {"grid", 0, "SETTINGS", "a row of panels for each of several settings, such as \"tau=0.7|0.8|0.9\"", CLI_TOKENS, CLI_TEXT, AT(grid), 0, 0, 0, 0},
+    {"panels", 0, "LIST", "blocks to show, such as 0-3 or 2,5 (default: those that change anything)", CLI_TOKENS, CLI_TEXT, AT(panels), 0, 0, 0, 0},
+    {"scale", 0, "X", "pixels drawn for one of the model's, such as 0.5 or 2 (default: chosen)", CLI_TOKENS, CLI_REAL, AT(scale), 0.1, 16, 0, 0},
     {"imagenet", 0, "DIR", "the labelled pictures", CLI_EVAL, CLI_TEXT, AT(imagenet), 0, 0, 0, 0},
     {"labels", 0, "FILE", "classes of a folder without class folders, one line a picture", CLI_EVAL, CLI_TEXT, AT(labels), 0, 0, 0, 0},
     {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
@@ -245,6 +250,7 @@ const cli_flag cli_flags[] = {
     {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
     {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
     {"format", 'f', "FORMAT", "jsonl (default), npy or safetensors", CLI_EMBED, CLI_CHOICE, AT(format), 0, 0, "jsonl json npy safetensors", 0},
+    {"format", 'f', "FORMAT", "png, svg or json (default: what the ending of --output says)", CLI_TOKENS, CLI_CHOICE, AT(format), 0, 0, "png svg json", 0},
     {"format", 'f', "FORMAT", "table (default), json or csv", CLI_EVAL, CLI_CHOICE, AT(format), 0, 0, "table json csv", 0},
     {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
     {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
