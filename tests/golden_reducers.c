@@ -371,7 +371,7 @@ static void run_tome(golden *g, vr_backend *be)
     bench     t;
     const int cols = (int)number(g, "metric_dim"), prefix = truth(g, "class_token") + truth(g, "dist_token");
     batch_open(&t, g, be, prefix);
-    vr_mat metric = {floats(g, "metric", NULL), t.in.x.rows, cols, (size_t)cols};
+    vr_mat metric = {floats(g, "metric", NULL), t.in.x.rows, cols, (size_t)cols, VR_F32};
     if (cols > t.most.cols) t.most.cols = cols;
     reserve(g, &t);
     vr_tome_merge(be, &t.out, &t.in, metric, (int)number(g, "r"), &t.trace);
