@@ -73,29 +73,27 @@ static vr_status follow(cli_maps *m, const cli_scene *s, vitrun *v, vr_error *er
     return e.code ? engine_error(&e, err) : err->code;
 }
 
-/* The model is opened anew for each setting, for plans and schedules are made at opening; what it says, it says once. */
-static vr_status add_setting(cli_scene *s, const cli_options *o, const vitrun_merge *merge, vr_error *err)
+static vr_status add_setting(cli_scene *s, vitrun *v, const vitrun_merge *merge, vr_error *err)
 {
-    vitrun        *v = NULL;
-    cli_options    again = *o;
-    vitrun_options options;
-    if (s->count) again.quiet = true;
-    if (cli_engine_options(&again, &options, err)) return err->code;
-    options.merge = merge;
-    options.keep_trace = 1;
-    if (cli_open(&v, &again, &options, NULL, err) == VR_OK) {
-        if (s->count == 0) read_picture(s, v, o->inputs[0], err);
-        if (!err->code) follow(&s->settings[s->count++], s, v, err);
-    }
-    vitrun_close(v);
-    return err->code;
+    vitrun_error e = {0};
+    int          setting;
+    if (vitrun_add_merge(v, merge, &setting, &e) || vitrun_use_merge(v, setting, &e)) return engine_error(&e, err);
+    return follow(&s->settings[s->count++], s, v, err);
 }
 
 vr_status cli_scene_make(cli_scene *s, const cli_options *o, const vitrun_merge *merge, size_t count, vr_error *err)
 {
+    vitrun        *v = NULL;
+    vitrun_options options;
     *s = (cli_scene){.settings = vr_alloc_zeroed(count, sizeof *s->settings)};
     if (!s->settings) return no_memory(err);
-    for (size_t i = 0; i < count && !err->code && !cli_stop_signal; i++) add_setting(s, o, &merge[i], err);
+    if (cli_engine_options(o, &options, err)) return err->code;
+    options.merge = &merge[0];
+    options.keep_trace = 1;
+    if (cli_open(&v, o, &options, NULL, err) == VR_OK) read_picture(s, v, o->inputs[0], err);
+    if (!err->code) follow(&s->settings[s->count++], s, v, err);
+    for (size_t i = 1; i < count && !err->code && !cli_stop_signal; i++) add_setting(s, v, &merge[i], err);
+    vitrun_close(v);
     return err->code;
 }
 
