@@ -17,7 +17,8 @@ enum {
     CLI_HELP = 256,
     CLI_EMBED = 512,
     CLI_TOKENS = 1024,
-    CLI_EVAL = 2048
+    CLI_EVAL = 2048,
+    CLI_REPORT = 4096
 };
 
 typedef struct {
