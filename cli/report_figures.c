@@ -68,18 +68,22 @@ static void draw_base(const report_plot *p, const report_section *s, const repor
             a.bottom);
 }
 
-static void draw_line(const report_plot *p, const report_section *s, const report_curve *c, const report_axis *x,
+static void draw_line(report_plot *p, const report_section *s, const report_curve *c, const report_axis *x,
                       const report_axis *y)
 {
     size_t n = 0;
+    double last_x = 0, last_y = 0;
     for (size_t i = 0; i < c->rows; i++) n += drawn(s, &c->row[i], x, y);
     if (!c->joined || n < 2) return;
     fprintf(p->f, "<path class=\"line m%d\"%s d=\"", (int)c->method, report_plot_dashes(c->variant));
     n = 0;
-    for (size_t i = 0; i < c->rows; i++)
-        if (drawn(s, &c->row[i], x, y))
-            fprintf(p->f, "%c%.1f %.1f", n++ ? 'L' : 'M', report_scale_at(&p->x, x->of(s, &c->row[i])),
-                    report_scale_at(&p->y, y->of(s, &c->row[i])));
+    for (size_t i = 0; i < c->rows; i++) {
+        if (!drawn(s, &c->row[i], x, y)) continue;
+        const double at_x = report_scale_at(&p->x, x->of(s, &c->row[i])), at_y = report_scale_at(&p->y, y->of(s, &c->row[i]));
+        fprintf(p->f, "%c%.1f %.1f", n ? 'L' : 'M', at_x, at_y);
+        if (n++) report_plot_take_line(p, last_x, last_y, at_x, at_y);
+        last_x = at_x, last_y = at_y;
+    }
     fputs("\"/>\n", p->f);
 }
 
@@ -157,9 +161,9 @@ static void open_svg(FILE *f, int width, int height, const char *name, const cha
 
 void report_figure(FILE *f, const report_section *s, const report_axis *x, const report_axis *y, bool standalone)
 {
-    report_plot p = {.f = f, .area = {LEFT, TOP, RIGHT, BOTTOM}, .room = 2 * s->rows};
-    p.taken = vr_alloc(p.room, sizeof *p.taken); /* without it there are no labels */
-    if (!p.taken) p.room = 0;
+    report_plot p = {.f = f, .area = {LEFT, TOP, RIGHT, BOTTOM}, .room = 40 * s->rows};
+    p.taken = vr_alloc(p.room, sizeof *p.taken);
+    if (!p.taken) p.room = 0; /* then there are no labels */
     p.x = scale(s, x, y, x, LEFT, RIGHT);
     p.y = scale(s, x, y, y, BOTTOM, TOP);
     open_svg(f, WIDTH, HEIGHT, y->name, x->name, standalone);

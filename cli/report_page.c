@@ -7,24 +7,28 @@ static const char style[] =
     ":root{color-scheme:light dark;--paper:#fff;--ink:#1d1f21;--soft:#5c6166;--rule:#d5d8db;--shade:#f4f5f6}"
     "@media screen and "
     "(prefers-color-scheme:dark){:root{--paper:#16181b;--ink:#e4e6e8;--soft:#a0a6ac;--rule:#3a3f45;--shade:#1f2226}}"
-    "*{box-sizing:border-box}body{margin:0 auto;padding:1.5rem;max-width:1100px;background:var(--paper);color:var(--ink);"
+    "*{box-sizing:border-box}body{margin:0 auto;padding:1.5rem;max-width:1380px;background:var(--paper);color:var(--ink);"
     "font:15px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;margin:.2rem 0 .6rem}h2{font-size:1.25rem;margin:2.2rem 0 .5rem;"
     "border-top:1px solid var(--rule);padding-top:1rem;overflow-wrap:anywhere}h3{font-size:1rem;margin:1.4rem 0 .3rem}"
     "p{margin:.4rem 0;max-width:75ch}.soft{color:var(--soft)}figure{margin:0;break-inside:avoid}svg{display:block;width:100%;"
     "height:auto}figure>svg{max-width:860px}.small-ones{display:grid;grid-template-columns:repeat(auto-fill,minmax(310px,1fr));"
-    "gap:.6rem 1rem}figcaption{font-weight:600;font-size:.9rem}.facts{display:flex;flex-wrap:wrap;gap:.3rem "
+    "gap:.6rem 1rem}.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(600px,100%),1fr));gap:0 "
+    "1.5rem}.figures>div{break-inside:avoid}figcaption{font-weight:600;font-size:.9rem}.facts{display:flex;flex-wrap:wrap;gap:."
+    "3rem "
     "1.6rem;margin:.6rem 0}"
     ".facts dt{color:var(--soft);font-size:.8rem}.facts dd{margin:0;overflow-wrap:anywhere}.wide{overflow-x:auto;margin:.4rem "
     "0}"
     "table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums}th,td{padding:.25rem "
     ".55rem;text-align:right;"
     "white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:top}th{background:var(--shade);white-space:normal;"
-    "vertical-align:bottom}.text{text-align:left}td.tokens{white-space:normal;min-width:17em;font-size:.75rem}"
+    "vertical-align:bottom}.text{text-align:left}td.tokens{font-size:.75rem}"
     ".hash{font-family:ui-monospace,monospace;font-size:.75rem;overflow-wrap:anywhere;white-space:normal}"
+    "th:first-child,td:first-child{position:sticky;left:0}td:first-child{background:var(--paper)}"
     "td.path{white-space:normal;overflow-wrap:anywhere}.legend{font-size:.8rem;color:var(--soft);columns:2 22rem}"
     ".legend div{break-inside:avoid}.legend dt{display:inline;font-weight:600}.legend dt:after{content:\": \"}"
     ".legend dd{display:inline;margin:0}@media print{body{padding:0;max-width:none;font-size:11px}table{font-size:7.5px}"
-    "td.tokens,.hash{font-size:6.5px;min-width:9em}th,td{padding:1px 3px}.wide{overflow:visible}figure>svg{max-width:560px}"
+    "td.tokens,.hash{font-size:6.5px;min-width:9em;white-space:normal}.figures{display:block}th,td{padding:1px "
+    "3px}.wide{overflow:visible}figure>svg{max-width:560px}"
     "h2,h3{break-after:avoid}}";
 
 static bool same(const report_section *s, const report_section *t, report_said i)
@@ -136,15 +140,22 @@ static void section(FILE *f, const report *r, size_t i)
     report_escape(f, s->row->said[SAID_DATASET]);
     fputs("</h2>\n", f);
     facts(f, s);
+    fputs("<div class=\"figures\">\n<div>", f);
     figure(f, s, "Accuracy against arithmetic", &report_axis_gmacs, &report_axis_top1);
     fprintf(
         f,
         "<p class=\"soft\">Points of one method are joined in the order of their cost; point at one for its numbers. %s</p>\n",
         s->base ? "Dashed: the unmerged model, with the 95 % interval of its accuracy as a band."
                 : "There is no result of the unmerged model (“none”) among these, so nothing is compared with it here.");
+    fputs("</div>\n<div>", f);
     speed_figure(f, s);
-    if (report_drawable(s, &report_axis_gmacs, &report_axis_agreement))
+    fputs("</div>\n", f);
+    if (report_drawable(s, &report_axis_gmacs, &report_axis_agreement)) {
+        fputs("<div>", f);
         figure(f, s, "Agreement with the unmerged model", &report_axis_gmacs, &report_axis_agreement);
+        fputs("</div>\n", f);
+    }
+    fputs("</div>\n", f);
     token_figures(f, s);
     fputs("<h3>All settings</h3>\n", f);
     report_table_html(f, s);
@@ -186,8 +197,8 @@ static void files(FILE *f, const report *r)
 
 void report_page(FILE *f, const report *r)
 {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>vitrun: what merging tokens costs "
+    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/>\n<title>vitrun: what merging tokens costs "
           "and saves"
           "</title>\n<style>",
           f);

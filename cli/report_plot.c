@@ -6,10 +6,11 @@
 #include <string.h>
 
 const char report_svg_style[] =
-    ".plot{font:12px system-ui,sans-serif;fill:currentColor}.plot text{stroke:none}"
+    ".plot{font:12px system-ui,sans-serif;fill:currentColor}"
     ".axis{stroke:currentColor;fill:none}.grid{stroke:currentColor;opacity:.13}.base{stroke:currentColor;fill:none;"
     "stroke-dasharray:5 4;opacity:.6}.band{fill:currentColor;stroke:none;opacity:.07}.name{font-weight:600}"
-    ".small{font-size:11px}.mark{stroke-width:1.2}.line{fill:none;stroke-width:1.8}.hit{fill:transparent;stroke:none}"
+    ".label{font-size:11px;stroke:var(--paper,#fff);stroke-width:3px;stroke-linejoin:round;paint-order:stroke}.mark{stroke-"
+    "width:1.2}.line{fill:none;stroke-width:1.8}.hit{fill:transparent;stroke:none}"
     ".point:hover .mark,.series:hover .line{stroke-width:4}.open{fill:var(--paper,#fff)!important;stroke-width:2}"
     ".m0{stroke:currentColor;fill:none;stroke-width:2.6}.m1{stroke:#0072b2;fill:#0072b2}.m2{stroke:#009e73;fill:#009e73}"
     ".m3{stroke:#e69f00;fill:#e69f00}.m4{stroke:#d55e00;fill:#d55e00}.m5{stroke:#cc79a7;fill:#cc79a7}"
@@ -68,37 +69,57 @@ void report_plot_axes(const report_plot *p, const char *x_name, const char *y_na
 
 void report_plot_take(report_plot *p, report_box box)
 {
-    if (p->count < p->room) p->taken[p->count++] = box;
+    if (p->count + p->lines < p->room) p->taken[p->count++] = box;
 }
 
-static bool is_free(const report_plot *p, report_box b)
+void report_plot_take_line(report_plot *p, double x0, double y0, double x1, double y1)
 {
-    if (!report_plot_inside(p, b.left, b.top) || !report_plot_inside(p, b.right, b.bottom)) return false;
-    for (size_t i = 0; i < p->count; i++) {
-        const report_box *t = &p->taken[i];
-        if (b.left < t->right && t->left < b.right && b.top < t->bottom && t->top < b.bottom) return false;
+    const int steps = 1 + (int)(hypot(x1 - x0, y1 - y0) / 6);
+    for (int i = 0; i <= steps && p->count + p->lines < p->room; i++) {
+        const double x = x0 + (x1 - x0) * i / steps, y = y0 + (y1 - y0) * i / steps;
+        p->taken[p->room - ++p->lines] = (report_box){x - 2, y - 2, x + 2, y + 2};
     }
+}
+
+static bool clear(report_box b, const report_box *taken, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (b.left < taken[i].right && taken[i].left < b.right && b.top < taken[i].bottom && taken[i].top < b.bottom)
+            return false;
     return true;
+}
+
+static bool is_free(const report_plot *p, report_box b, bool on_lines)
+{
+    return report_plot_inside(p, b.left, b.top) && report_plot_inside(p, b.right, b.bottom) && clear(b, p->taken, p->count) &&
+           (on_lines || clear(b, p->taken + p->room - p->lines, p->lines));
+}
+
+/* Where a label of this width finds a place: first beside all lines, then across them. */
+static bool find_place(const report_plot *p, double w, double x, double y, report_box *out)
+{
+    enum { HEIGHT = 12, AWAY = 9, BESIDE = 6 }; /* of 11-pixel type; from the middle of a marker to its label */
+    const double left[] = {x - w / 2,  x - w / 2,  x + AWAY,       x - AWAY - w,
+                           x + BESIDE, x + BESIDE, x - BESIDE - w, x - BESIDE - w};
+    const double above = y - AWAY - HEIGHT + 1, below = y + AWAY - 1, level = y - HEIGHT / 2.0;
+    const double top[] = {above, below, level, level, above + 2, below - 2, above + 2, below - 2};
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < sizeof top / sizeof *top; i++) {
+            *out = (report_box){left[i], top[i], left[i] + w, top[i] + HEIGHT};
+            if (is_free(p, *out, pass)) return true;
+        }
+    return false;
 }
 
 void report_plot_label(report_plot *p, const char *text, double x, double y)
 {
-    enum { LETTER = 6, HEIGHT = 12, AWAY = 9 }; /* of 11-pixel type, about; from the middle of a marker to its label */
+    enum { LETTER = 6, LONGEST = 30 }; /* a letter is about 6 pixels wide */
     const size_t length = strlen(text);
-    if (!length || length > 30 || p->count == p->room) return;
-    const double w = (double)length * LETTER, h = HEIGHT;
-    const struct {
-        double left, top;
-    } tries[] = {{x - w / 2, y - AWAY - h + 1}, {x - w / 2, y + AWAY - 1}, {x + AWAY, y - h / 2},
-                 {x - AWAY - w, y - h / 2},     {x + 6, y - AWAY - h + 3}, {x + 6, y + AWAY - 3},
-                 {x - 6 - w, y - AWAY - h + 3}};
-    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
-        const report_box b = {tries[i].left, tries[i].top, tries[i].left + w, tries[i].top + h};
-        if (!is_free(p, b)) continue;
-        report_plot_take(p, b);
-        fprintf(p->f, "<text class=\"small\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", b.left + w / 2, b.bottom - 2);
-        report_escape(p->f, text);
-        fputs("</text>\n", p->f);
+    report_box   b;
+    if (!length || length > LONGEST || p->count + p->lines == p->room || !find_place(p, (double)length * LETTER, x, y, &b))
         return;
-    }
+    report_plot_take(p, b);
+    fprintf(p->f, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (b.left + b.right) / 2, b.bottom - 2);
+    report_escape(p->f, text);
+    fputs("</text>\n", p->f);
 }

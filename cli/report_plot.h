@@ -13,8 +13,8 @@ typedef struct {
     FILE        *f;
     report_box   area; /* between the axes */
     report_scale x, y;
-    report_box  *taken; /* [room] boxes that labels must keep clear of */
-    size_t       count, room;
+    report_box  *taken;              /* [room] boxes that labels must keep clear of: markers and labels from the front, */
+    size_t       count, lines, room; /* and lines from the back, which a label crosses where nothing else is left */
 } report_plot;
 
 /* The frame with its grid, ticks and names; the scales are set. */
@@ -26,8 +26,9 @@ void report_plot_marker(FILE *f, report_method method, int variant, double x, do
 const char *report_plot_dashes(int variant); /* an attribute for the line of a variant, or "" */
 bool        report_plot_inside(const report_plot *p, double x, double y);
 
-/* Keep labels off this place; forgotten where there is no room for it. */
+/* Keep labels off this place, off a line if possible; forgotten where there is no room for it. */
 void report_plot_take(report_plot *p, report_box box);
+void report_plot_take_line(report_plot *p, double x0, double y0, double x1, double y1);
 
 /* Write `text` near (x, y) where a free place is found; nothing where there is none, hovering still tells. */
 void report_plot_label(report_plot *p, const char *text, double x, double y);

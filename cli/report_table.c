@@ -40,7 +40,7 @@ COLUMN(partial) { (void)s, snprintf(out, CELL, "%s", row->partial ? "partial" : 
 COLUMN(interval)
 {
     (void)s;
-    if (isfinite(row->top1_low) && isfinite(row->top1_high)) snprintf(out, CELL, "%.2f to %.2f", row->top1_low, row->top1_high);
+    if (isfinite(row->top1_low) && isfinite(row->top1_high)) snprintf(out, CELL, "%.2f–%.2f", row->top1_low, row->top1_high);
 }
 COLUMN(flips)
 {
@@ -64,7 +64,8 @@ COLUMN(tokens)
     size_t at = 0;
     (void)s;
     for (int b = 0; b < row->blocks && at + 16 < CELL; b++)
-        at += (size_t)snprintf(out + at, CELL - at, "%s%.9g", b ? " " : "", round(row->tokens[b] * 10) / 10);
+        if (isfinite(row->tokens[b]))
+            at += (size_t)snprintf(out + at, CELL - at, "%s%.9g", at ? " " : "", round(row->tokens[b] * 10) / 10);
 }
 
 static const column columns[] = {
@@ -78,7 +79,6 @@ static const column columns[] = {
     {"McNemar p", "how easily chance alone makes “right alone” as uneven as that", false, p_value},
     {"GMACs", "10⁹ multiply-adds a picture, merging’s own among them", false, gmacs},
     {"of them merging", "merging’s own GMACs", false, merge_gmacs},
-    {"tokens after each block", "mean over the pictures, special tokens among them", true, tokens},
     {"infer ms", "the arithmetic’s time for a picture, decoding left out", false, infer},
     {"speed-up", "time of the unmerged model / this one’s; ≈: from separate runs, else measured side by side", false, speedup},
     {"share",
@@ -88,6 +88,7 @@ static const column columns[] = {
     {"pictures", "judged", false, images},
     {"skipped", "pictures that could not be read", false, skipped},
     {"partial", "the run was interrupted", true, partial},
+    {"tokens after each block", "mean over the pictures, special tokens among them", true, tokens},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 

@@ -35,23 +35,24 @@ report_words report_curve_name(const report_curve *c)
     return w;
 }
 
-/* Does a name have this part between its underscores? */
-static bool has_part(const char *merge, const char *part, size_t length)
+/* Is this part among those of a text that `separator` (one character) parts? */
+static bool has_part(const char *text, const char *separator, const char *part, size_t length)
 {
-    for (const char *p = merge + strcspn(merge, "_"); *p;) {
-        size_t n = strcspn(++p, "_");
+    for (const char *p = text;; p++) {
+        const size_t n = strcspn(p, separator);
         if (n == length && memcmp(p, part, n) == 0) return true;
         p += n;
+        if (!*p) return false;
     }
-    return false;
 }
 
+/* What the curve's name says, or all of its points share, need not be said at each. */
 static bool common(const report_curve *c, const char *part, size_t length)
 {
-    if (c->rows == 1) return strstr(c->row->variant, part) != NULL && c->row->variant[0];
+    if (has_part(c->row->variant, " ", part, length)) return true;
     for (size_t i = 0; i < c->rows; i++)
-        if (!has_part(c->row[i].merge, part, length)) return false;
-    return true;
+        if (!has_part(c->row[i].merge, "_", part, length)) return false;
+    return c->rows > 1;
 }
 
 report_words report_point_label(const report_curve *c, const report_row *row)
