@@ -45,7 +45,7 @@ CLI_SRC   := $(wildcard cli/*.c)
 TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c tests/cli/test_*.c)
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o) $(ISA_OBJ)
 CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/%.o)
-TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o)
+TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(CLI_OBJ))
 
 all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc ## build build/vitrun and libvitrun
 
@@ -136,9 +136,9 @@ $(BUILD)/vitrun.pc: Makefile $(BUILD)/prefix
 	@printf 'prefix=%s\nlibdir=%s\nincludedir=$${prefix}/include\n\nName: vitrun\nDescription: Vision Transformer inference\nVersion: %s\nLibs: -L$${libdir} -lvitrun\nLibs.private: %s\nCflags: -I$${includedir}\n' \
 	    '$(prefix)' '$(libdir)' '$(VERSION)' '$(LDLIBS)' > $@
 
-$(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/cli/report_scale.o $(BUILD)/libvitrun.a
+$(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/libvitrun.a
 	@echo "  link $@"
-	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/cli/report_scale.o $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
 
 $(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_reducers.o $(BUILD)/tests/golden_reduced.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
 	@echo "  link $@"

@@ -38,8 +38,10 @@ const cli_command cli_commands[] = {
      "report",
      "RESULTS...",
      "a page with figures and tables from results of eval",
-     "RESULTS are files that eval --json wrote: an object, or an array of them, one a setting of merging. The page is one file\n"
-     "without scripts: accuracy against arithmetic and speed, agreement, tokens, all numbers, hashes of the files. Results that\n"
+     "RESULTS are files that eval --json wrote: an object, or an array of them, one a setting of merging. The page is one "
+     "file\n"
+     "without scripts: accuracy against arithmetic and speed, agreement, tokens, all numbers, hashes of the files. Results "
+     "that\n"
      "were measured differently get sections of their own. Without -o it goes to standard output, unless that is a terminal;\n"
      "-o NAME.md and -o NAME.svg choose their formats.",
      {"vitrun report results/*.json -o report.html", "vitrun report sweep.json -f md"},

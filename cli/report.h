@@ -111,7 +111,7 @@ extern const char report_svg_style[];
 typedef struct {
     const char *name;
     double (*of)(const report_section *s, const report_row *row);
-    double span, floor, ceiling; /* for report_scale_make */
+    double span, least, most; /* for report_scale_make */
 } report_axis;
 
 /* A figure of all curves; `standalone` makes it a file of its own. */

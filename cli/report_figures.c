@@ -46,7 +46,7 @@ static report_scale scale(const report_section *s, const report_axis *x, const r
         const double value = of->of(s, &s->row[i]);
         low = fmin(low, value), high = fmax(high, value);
     }
-    return report_scale_make(low, high, of->span, of->floor, of->ceiling, from, to);
+    return report_scale_make(low, high, of->span, of->least, of->most, from, to);
 }
 
 /* ---- the parts of a figure ---- */

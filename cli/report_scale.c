@@ -13,18 +13,12 @@ static double nice_step(double span)
     return power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
 }
 
-report_scale report_scale_make(double low, double high, double span, double floor_value, double ceiling, double from, double to)
+report_scale report_scale_make(double low, double high, double span, double least, double most, double from, double to)
 {
-    if (low > high) {
-        double swap = low;
-        low = high, high = swap;
-    }
     const double middle = (low + high) / 2, size = fmax(fabs(low), fabs(high));
     /* Doubles near `size` must still differ between the ticks. */
     const double width = fmax(fmax((high - low) * 1.12, span), size * 1e-9);
-    double       a = middle - width / 2, b = middle + width / 2;
-    if (a < floor_value && low >= floor_value) b += (floor_value - a) / 2, a = floor_value;
-    if (b > ceiling && high <= ceiling) a = fmax(a - (b - ceiling) / 2, low < floor_value ? a : floor_value), b = ceiling;
+    const double a = fmax(middle - width / 2, least), b = fmin(middle + width / 2, most);
     report_scale s = {.low = a, .high = b, .from = from, .to = to, .step = nice_step(b - a)};
     s.first_tick = ceil(a / s.step - 1e-9) * s.step;
     s.ticks = (int)floor((b - s.first_tick) / s.step + 1e-9) + 1;

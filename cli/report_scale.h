@@ -11,9 +11,9 @@ typedef struct {
     int    decimals;   /* that tell neighbouring ticks apart */
 } report_scale;
 
-/* A scale on which values [low, high] (finite, at most 1e15 in size, in either order) fill most of from .. to.  It is never
- * narrower than `span` (above 0), and does not leave floor .. ceiling where the values do not. */
-report_scale report_scale_make(double low, double high, double span, double floor, double ceiling, double from, double to);
+/* A scale on which values [low, high] (finite, at most 1e15 in size) fill most of from .. to.  It spans `span` (above 0) at
+ * least, or the half of it at the edge of least .. most, in which the values lie and which it does not leave. */
+report_scale report_scale_make(double low, double high, double span, double least, double most, double from, double to);
 
 double report_scale_at(const report_scale *s, double value); /* the place of a value */
 double report_scale_tick(const report_scale *s, int i);

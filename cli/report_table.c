@@ -63,9 +63,11 @@ COLUMN(tokens)
 {
     size_t at = 0;
     (void)s;
-    for (int b = 0; b < row->blocks && at + 16 < CELL; b++)
-        if (isfinite(row->tokens[b]))
-            at += (size_t)snprintf(out + at, CELL - at, "%s%.9g", at ? " " : "", round(row->tokens[b] * 10) / 10);
+    for (int b = 0; b < row->blocks && at + 16 < CELL; b++) {
+        if (b) out[at++] = ' ';
+        at += (size_t)(isfinite(row->tokens[b]) ? snprintf(out + at, CELL - at, "%.9g", round(row->tokens[b] * 10) / 10)
+                                                : snprintf(out + at, CELL - at, "–"));
+    }
 }
 
 static const column columns[] = {
