@@ -55,6 +55,11 @@ typedef struct {
     const char *shuffle;                           /* eval --shuffle SEED */
     const char *predictions, *state;               /* eval --predictions, --state */
     bool        agreement, no_timing;              /* eval --agreement, --no-timing */
+    const char *sweep;                             /* eval --sweep */
+    double      target_gmacs, target_speed;        /* tune --target-...; 0: not given */
+    double      target_agreement;                  /* in per cent */
+    bool        per_block;                         /* tune --per-block */
+    const char *save;                              /* tune --save FILE */
 
     const char *input;       /* forward --input */
     bool        blocks;      /* forward --blocks */
@@ -67,6 +72,7 @@ typedef struct {
 int cmd_classify(const cli_options *o);
 int cmd_embed(const cli_options *o);
 int cmd_tokens(const cli_options *o);
+int cmd_tune(const cli_options *o);
 int cmd_eval(const cli_options *o);
 int cmd_report(const cli_options *o);
 int cmd_forward(const cli_options *o);

@@ -8,18 +8,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { CHUNK = 64 }; /* pictures that the merged and then the unmerged model see, with --agreement */
-
 /* ---- one picture ---- */
 
 /* Whether the labels look like another order's, said once.  eval.suspect is what the last look saw, so that a run that was
  * resumed reports what one that was not does. */
 static void check_order(eval *e)
 {
-    int   *answer = vr_alloc(e->done, 2 * sizeof *answer), *label = answer ? answer + e->done : NULL;
-    size_t n = 0;
+    const eval_row *row = eval_lead(e)->row;
+    int            *answer = vr_alloc(e->done, 2 * sizeof *answer), *label = answer ? answer + e->done : NULL;
+    size_t          n = 0;
     for (size_t i = 0; answer && i < e->done; i++)
-        if (!e->row[i].code) answer[n] = e->row[i].best[0], label[n++] = e->label[i];
+        if (!row[i].code) answer[n] = row[i].best[0], label[n++] = e->label[i];
     e->suspect = answer && vr_order_suspect(label, answer, n, vitrun_about(e->v)->classes);
     if (e->suspect && !e->warned)
         cli_note(e->o,
@@ -29,17 +28,28 @@ static void check_order(eval *e)
     free(answer);
 }
 
-/* Row `done` is complete. */
+/* A picture that no setting could judge is one complaint, not one a setting. */
+static void say_failures(const eval *e, size_t i)
+{
+    const char *said = NULL;
+    for (size_t k = 0; k < e->settings; k++) {
+        const eval_row *r = &e->setting[k].row[i];
+        if (r->code && (!said || strcmp(said, r->error) != 0)) cli_error(r->code, said = r->error);
+    }
+}
+
+static void count_in(eval *e, size_t i)
+{
+    const eval_row *r = &eval_lead(e)->row[i];
+    say_failures(e, i);
+    e->judged += r->code == VITRUN_OK;
+    e->hits += r->code == VITRUN_OK && r->best[0] == e->label[i];
+}
+
+/* Picture `done` is complete. */
 static bool settle(eval *e)
 {
-    const eval_row *r = &e->row[e->done];
-    if (r->code) {
-        cli_error(r->code, r->error);
-    } else {
-        e->judged++;
-        e->hits += r->best[0] == e->label[e->done];
-    }
-    e->done++;
+    count_in(e, e->done++);
     if (e->judged >= e->next_check) {
         check_order(e);
         e->next_check = 2 * e->judged;
@@ -60,12 +70,12 @@ static void fail_row(eval_row *r, const vitrun_result *result)
 static int each(const vitrun_result *result, void *user)
 {
     eval                 *e = user;
+    eval_setting         *s = &e->setting[result->setting];
     const size_t          i = e->first + result->index;
-    eval_row             *r = &e->row[i];
+    eval_row             *r = &s->row[i];
     const vitrun_about_t *about = vitrun_about(e->v);
     vitrun_class          best[EVAL_BEST];
     r->code = VITRUN_OK;
-    r->plain = -1;
     r->decode_ms = result->decode_ms, r->resize_ms = result->resize_ms, r->infer_ms = result->infer_ms;
     if (result->code) {
         fail_row(r, result);
@@ -74,18 +84,9 @@ static int each(const vitrun_result *result, void *user)
         for (int k = 0; k < e->k; k++) r->best[k] = best[k].index, r->logit[k] = best[k].logit;
         r->loss = vr_cross_entropy(result->logits, about->classes, e->label[i]);
         r->gmacs = result->gmacs, r->merge_gmacs = result->merge_gmacs;
-        memcpy(e->tokens + i * (size_t)e->depth, result->tokens, (size_t)e->depth * sizeof *e->tokens);
+        memcpy(s->tokens + i * (size_t)e->depth, result->tokens, (size_t)e->depth * sizeof *s->tokens);
     }
-    return (!e->unmerged && !settle(e)) || cli_stop_signal;
-}
-
-static int each_unmerged(const vitrun_result *result, void *user)
-{
-    eval        *e = user;
-    eval_row    *r = &e->row[e->first + result->index];
-    vitrun_class best;
-    if (result->code && !r->code) fail_row(r, result);
-    if (!result->code && vitrun_topk(result->logits, vitrun_about(e->v)->classes, 1, &best)) r->plain = best.index;
+    if ((size_t)result->setting + 1 < e->settings) return 0;
     return !settle(e) || cli_stop_signal;
 }
 
@@ -101,19 +102,15 @@ static vr_status batch_size(const cli_options *o, int *batch, vr_error *err)
 
 static vr_status judge(eval *e, int batch, vr_error *err)
 {
-    const size_t chunk = batch ? ((size_t)batch + CHUNK - 1) / (size_t)batch * (size_t)batch : CHUNK;
+    vitrun_error ve = {0};
     double       started = vr_now();
+    int          code = VITRUN_OK;
     cli_progress_start(&e->progress, e->o, e->words, e->count - e->resumed);
-    while (e->done < e->count && !cli_stop_signal && !err->code && !e->state_failed) {
-        vitrun_error ve = {0};
-        size_t       n = e->count - e->done;
-        if (e->unmerged && n > chunk) n = chunk;
-        e->first = e->done;
-        int code = vitrun_classify(e->v, e->path + e->first, n, batch, each, e, &ve);
-        if (!code && e->unmerged && !cli_stop_signal)
-            code = vitrun_classify(e->unmerged, e->path + e->first, n, batch, each_unmerged, e, &ve);
-        if (code) vr_fail(err, (vr_status)code, "engine", "%s", ve.text);
-    }
+    e->first = e->done;
+    if (!cli_stop_signal)
+        code = vitrun_classify_under(e->v, e->number, (int)e->settings, e->path + e->first, e->count - e->first, batch, each, e,
+                                     &ve);
+    if (code) vr_fail(err, (vr_status)code, "engine", "%s", ve.text);
     cli_progress_end(&e->progress);
     e->seconds = vr_now() - started;
     check_order(e);
@@ -177,23 +174,72 @@ static vr_status choose(eval *e, vr_error *err)
                  e->count, all);
     e->path = vr_alloc(e->count, sizeof *e->path);
     e->label = vr_alloc(e->count, sizeof *e->label);
-    e->row = vr_alloc_zeroed(e->count, sizeof *e->row);
-    e->tokens = vr_alloc_zeroed(e->count, (size_t)e->depth * sizeof *e->tokens);
-    if (!e->path || !e->label || !e->row || !e->tokens)
-        return vr_fail(err, VR_E_MEMORY, "memory", "no memory for the results of %zu pictures", e->count);
+    bool enough = e->path && e->label;
+    for (size_t k = 0; k < e->settings; k++) {
+        eval_setting *of = &e->setting[k];
+        of->row = vr_alloc_zeroed(e->count, sizeof *of->row);
+        of->tokens = vr_alloc_zeroed(e->count, (size_t)e->depth * sizeof *of->tokens);
+        enough &= of->row && of->tokens;
+    }
+    if (!enough) return vr_fail(err, VR_E_MEMORY, "memory", "no memory for the results of %zu pictures", e->count);
     for (size_t i = 0; i < e->count; i++) e->path[i] = e->data.path[e->pick[i]], e->label[i] = e->data.label[e->pick[i]];
     return VR_OK;
 }
 
 /* ---- before and after ---- */
 
-static vr_status open_models(eval *e, vr_error *err)
+static bool merges_nothing(const eval *e, int number) { return strcmp(vitrun_merge_name(e->v, number), "none") == 0; }
+
+static vr_status add_setting(eval *e, const vitrun_merge *merge, bool shown, vr_error *err)
 {
-    vitrun_options     options;
-    vitrun_error       ve = {0};
+    vitrun_error  ve = {0};
+    eval_setting *s = &e->setting[e->settings];
+    if (vitrun_add_merge(e->v, merge, &s->number, &ve)) return vr_fail(err, (vr_status)ve.code, "merge", "%s", ve.text);
+    for (size_t k = 0; k < e->settings; k++)
+        if (strcmp(vitrun_merge_name(e->v, s->number), e->setting[k].name) == 0)
+            return vr_fail(err, VR_E_USAGE, "value", "--sweep names the setting %s twice", e->setting[k].name);
+    s->name = vitrun_merge_name(e->v, s->number);
+    s->shown = shown;
+    if (merges_nothing(e, s->number)) e->plain = e->settings;
+    e->settings++;
+    return VR_OK;
+}
+
+/* Every way of merging that is to run.  The unmerged model is among them where it is asked for or compared with. */
+static vr_status add_settings(eval *e, vr_error *err)
+{
     const vitrun_merge none = {.method = "none"};
+    const bool         many = e->o->sweep != NULL;
+    const size_t       asked = many ? e->sweep.count : 1, most = asked + 1;
+    e->plain = NO_PLAIN;
+    e->setting = vr_alloc_zeroed(most, sizeof *e->setting);
+    e->number = vr_alloc(most, sizeof *e->number);
+    if (!e->setting || !e->number) return vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu settings", most);
+    for (size_t k = 0; k < asked && !err->code; k++) add_setting(e, many ? &e->sweep.merge[k] : &e->o->merge, true, err);
+    if (!err->code && e->o->agreement && e->plain == NO_PLAIN) add_setting(e, &none, many, err);
+    if (err->code) return err->code;
+    if (e->settings == 1 && e->o->agreement)
+        return vr_fail(err, VR_E_USAGE, "flags",
+                       "--agreement compares with the unmerged model, but nothing is merged; add --merge");
+    if (e->settings == 1) e->plain = NO_PLAIN; /* nothing to compare */
+    for (size_t k = 0; k < e->settings; k++) e->number[k] = e->setting[k].number;
+    return VR_OK;
+}
+
+static bool any_by_batch(const eval *e)
+{
+    for (size_t k = 0; k < e->settings; k++)
+        if (e->v->setting[e->number[k]].schedule.scope == VR_SCOPE_BATCH) return true;
+    return false;
+}
+
+static vr_status open_model(eval *e, vr_error *err)
+{
+    vitrun_options options;
     if (cli_engine_options(e->o, &options, err)) return err->code;
     if (!e->o->exif_given) options.exif = 0; /* as the published accuracies were measured */
+    if (e->o->sweep) options.merge = NULL;   /* its words are the sweep's */
+    if (e->o->sweep && cli_sweep_parse(&e->sweep, e->o->sweep, &e->o->merge, err)) return err->code;
     if (cli_open(&e->v, e->o, &options, NULL, err)) return err->code;
     const vitrun_about_t *about = vitrun_about(e->v);
     e->model = options.model;
@@ -202,16 +248,11 @@ static vr_status open_models(eval *e, vr_error *err)
     if (about->classes == 0)
         return vr_fail(err, VR_E_MODEL, "no-classifier",
                        "this model has no classifier, so it cannot be judged; give one that was fine-tuned");
-    if (e->o->state && e->v->run.schedule.scope == VR_SCOPE_BATCH)
+    if (add_settings(e, err)) return err->code;
+    if (e->o->state && any_by_batch(e))
         return vr_fail(err, VR_E_USAGE, "flags",
                        "--state with --merge-scope batch is not supported yet: results depend on the batches, and a run that "
                        "goes on has others");
-    if (!e->o->agreement) return VR_OK;
-    if (strcmp(about->merge, "none") == 0)
-        return vr_fail(err, VR_E_USAGE, "flags",
-                       "--agreement compares with the unmerged model, but nothing is merged; add --merge");
-    options.merge = &none;
-    if (vitrun_open(&e->unmerged, &options, &ve)) return vr_fail(err, (vr_status)ve.code, "engine", "%s", ve.text);
     return VR_OK;
 }
 
@@ -265,8 +306,13 @@ static int exit_code(const eval *e)
     size_t failed = 0;
     if (cli_stop_signal && e->done < e->count) return 128 + cli_stop_signal;
     for (size_t i = 0; i < e->done; i++) {
-        if (e->row[i].code == VITRUN_NONFINITE) return VITRUN_NONFINITE;
-        failed += e->row[i].code != VITRUN_OK;
+        bool bad = false;
+        for (size_t k = 0; k < e->settings; k++) {
+            const int code = e->setting[k].row[i].code;
+            if (code == VITRUN_NONFINITE) return VITRUN_NONFINITE;
+            bad |= code != VITRUN_OK;
+        }
+        failed += bad;
     }
     if (failed && failed == e->done) return VR_E_IMAGE;
     return failed || e->data.unreadable ? CLI_EXIT_SOME : VR_OK;
@@ -276,25 +322,24 @@ static void say_resumed(eval *e)
 {
     if (!e->resumed) return;
     cli_note(e->o, "going on after %zu of %zu pictures", e->resumed, e->count);
-    for (size_t i = 0; i < e->resumed; i++) {
-        if (e->row[i].code)
-            cli_error(e->row[i].code, e->row[i].error);
-        else
-            e->judged++, e->hits += e->row[i].best[0] == e->label[i];
-    }
+    for (size_t i = 0; i < e->resumed; i++) count_in(e, i);
 }
 
 static void close_all(eval *e)
 {
+    for (size_t k = 0; k < e->settings; k++) {
+        for (size_t i = 0; e->setting[k].row && i < e->count; i++) free(e->setting[k].row[i].error);
+        free(e->setting[k].row);
+        free(e->setting[k].tokens);
+    }
+    free(e->setting);
+    free(e->number);
+    cli_sweep_free(&e->sweep);
     vitrun_close(e->v);
-    vitrun_close(e->unmerged);
     vr_dataset_close(&e->data);
-    for (size_t i = 0; e->row && i < e->count; i++) free(e->row[i].error);
     free(e->pick);
     free(e->path);
     free(e->label);
-    free(e->row);
-    free(e->tokens);
 }
 
 int cmd_eval(const cli_options *o)
@@ -302,7 +347,7 @@ int cmd_eval(const cli_options *o)
     vr_error err = {0};
     eval     e = {.o = o, .next_check = 200};
     int      batch, code = VR_OK;
-    if (check_flags(o, &err) || batch_size(o, &batch, &err) || open_models(&e, &err) || read_dataset(&e, &err) ||
+    if (check_flags(o, &err) || batch_size(o, &batch, &err) || open_model(&e, &err) || read_dataset(&e, &err) ||
         choose(&e, &err) || eval_state_open(&e, &err))
         goto done;
     say_resumed(&e);

@@ -4,8 +4,10 @@
 
 #include "../loaders/dataset.h"
 #include "cli.h"
+#include "sweep.h"
 
 enum { EVAL_BEST = 5 };
+#define NO_PLAIN SIZE_MAX
 
 /* What became of one picture. */
 typedef struct {
@@ -15,21 +17,32 @@ typedef struct {
     float  logit[EVAL_BEST]; /* the first eval.k of each */
     double loss, gmacs, merge_gmacs;
     double decode_ms, resize_ms, infer_ms;
-    int    plain; /* the best class of the unmerged model, -1 without --agreement */
 } eval_row;
+
+/* A way of merging, and what it made of every picture. */
+typedef struct {
+    int         number; /* the engine's */
+    const char *name;
+    bool        shown;  /* false: it runs only so that others can be compared with it */
+    eval_row   *row;    /* [count] in the order of judging */
+    int        *tokens; /* [count, depth] */
+} eval_setting;
 
 typedef struct {
     const cli_options *o;
-    vitrun            *v, *unmerged; /* unmerged: NULL without --agreement */
-    const char        *model;        /* path of the model, NULL for random weights */
+    vitrun            *v;
+    const char        *model; /* path of the model, NULL for random weights */
+    cli_sweep          sweep; /* the settings as they were asked for */
+    eval_setting      *setting;
+    int               *number;   /* [settings] of each, in one list */
+    size_t             settings; /* at least 1 */
+    size_t             plain;    /* which of them merges nothing; NO_PLAIN where none has to be compared with it */
     vr_dataset         data;
     size_t             count;           /* pictures to judge, after --limit */
     size_t            *pick;            /* [count] places in data, in the order of judging */
-    const char       **path;            /* [count] in the order of judging, as are label, row and tokens */
+    const char       **path;            /* [count] in the order of judging, as is label */
     int               *label;           /* [count] */
-    eval_row          *row;             /* [count] */
-    int               *tokens;          /* [count, depth] */
-    size_t             first, done;     /* of the call that runs; judged in all */
+    size_t             first, done;     /* of the call that runs; judged in all, under every setting */
     size_t             resumed;         /* of those done, by an earlier run */
     size_t             next_check;      /* of the order of labels */
     bool               suspect, warned; /* the labels look like another order's; it was said */
@@ -48,6 +61,9 @@ typedef struct {
 vr_status eval_state_open(eval *e, vr_error *err);
 bool      eval_state_append(eval *e, size_t i); /* false: it cannot be written */
 void      eval_state_close(eval *e);
+
+/* The setting whose answers stand for the run on the screen and in the check of the labels' order. */
+static inline const eval_setting *eval_lead(const eval *e) { return &e->setting[e->plain == NO_PLAIN ? 0 : e->plain]; }
 
 void eval_report(const eval *e, FILE *f);      /* --format, --json */
 bool eval_predictions(const eval *e, FILE *f); /* a line a picture, in the order of the data; false: no memory */

@@ -7,56 +7,74 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums over the pictures that were judged, then their means. */
+/* One setting: sums over the pictures that were judged, then their means. */
 typedef struct {
-    size_t images, skipped, top1, top5;
-    size_t agree, only_merged, only_unmerged; /* same answer; right where the other is wrong */
-    double loss, gmacs, merge_gmacs, decode_ms, resize_ms, infer_ms;
-    double low, high; /* of top1, a share */
+    const eval_setting *of;
+    bool                compared; /* with the unmerged model */
+    size_t              images, skipped, top1, top5;
+    size_t              agree, only_merged, only_unmerged; /* same answer; right where the other is wrong */
+    double              loss, gmacs, merge_gmacs, decode_ms, resize_ms, infer_ms;
+    double              plain_gmacs, plain_ms; /* of the unmerged model on the same pictures */
+    double              low, high;             /* of top1, a share */
+    double              tokens[256];           /* [depth]; no model is deeper */
 } sums;
 
-static sums add_up(const eval *e)
+static void compare(sums *s, const eval_row *r, const eval_row *plain, int label)
 {
-    sums s = {0};
-    for (size_t i = 0; i < e->done; i++) {
-        const eval_row *r = &e->row[i];
-        if (r->code) {
-            s.skipped++;
-            continue;
-        }
-        const bool right = r->best[0] == e->label[i], plain_right = r->plain == e->label[i];
-        s.images++;
-        s.top1 += right;
-        for (int k = 0; k < e->k; k++) s.top5 += r->best[k] == e->label[i];
-        s.agree += r->plain == r->best[0];
-        s.only_merged += right && !plain_right;
-        s.only_unmerged += plain_right && !right;
-        s.loss += r->loss, s.gmacs += r->gmacs, s.merge_gmacs += r->merge_gmacs;
-        s.decode_ms += r->decode_ms, s.resize_ms += r->resize_ms, s.infer_ms += r->infer_ms;
+    const bool right = r->best[0] == label, plain_right = plain->best[0] == label;
+    s->agree += plain->best[0] == r->best[0];
+    s->only_merged += right && !plain_right;
+    s->only_unmerged += plain_right && !right;
+    s->plain_gmacs += plain->gmacs, s->plain_ms += plain->infer_ms;
+}
+
+static void add_picture(sums *s, const eval *e, size_t i)
+{
+    const eval_row *r = &s->of->row[i], *plain = s->compared ? &e->setting[e->plain].row[i] : NULL;
+    if (r->code || (plain && plain->code)) {
+        s->skipped++;
+        return;
     }
+    s->images++;
+    s->top1 += r->best[0] == e->label[i];
+    for (int k = 0; k < e->k; k++) s->top5 += r->best[k] == e->label[i];
+    s->loss += r->loss, s->gmacs += r->gmacs, s->merge_gmacs += r->merge_gmacs;
+    s->decode_ms += r->decode_ms, s->resize_ms += r->resize_ms, s->infer_ms += r->infer_ms;
+    for (int l = 0; l < e->depth; l++) s->tokens[l] += s->of->tokens[i * (size_t)e->depth + (size_t)l];
+    if (plain) compare(s, r, plain, e->label[i]);
+}
+
+static sums add_up(const eval *e, const eval_setting *of)
+{
+    sums s = {.of = of, .compared = e->plain != NO_PLAIN && of != &e->setting[e->plain]};
+    for (size_t i = 0; i < e->done; i++) add_picture(&s, e, i);
     const double n = (double)s.images; /* means of nothing are no numbers, and are written so */
-    s.loss /= n, s.gmacs /= n, s.merge_gmacs /= n, s.decode_ms /= n, s.resize_ms /= n, s.infer_ms /= n;
+    double *means[] = {&s.loss, &s.gmacs, &s.merge_gmacs, &s.decode_ms, &s.resize_ms, &s.infer_ms, &s.plain_gmacs, &s.plain_ms};
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++) *means[i] /= n;
+    for (int l = 0; l < e->depth; l++) s.tokens[l] /= n;
     vr_wilson(&s.low, &s.high, s.top1, s.images);
     return s;
 }
 
-static double mean_tokens(const eval *e, int block)
+/* How many times as fast as the unmerged model, batch by batch in the same run; NaN where it did not run. */
+static double speedup(const sums *s) { return s->compared ? s->plain_ms / s->infer_ms : NAN; }
+
+/* Of the work saved, how much became speed: 1 where time falls as GMACs do, 0 where it does not fall. */
+static double saving_kept(const sums *s)
 {
-    double sum = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < e->done; i++)
-        if (!e->row[i].code) sum += e->tokens[i * (size_t)e->depth + (size_t)block], n++;
-    return sum / (double)n;
+    const double ratio = s->plain_gmacs / s->gmacs;
+    return s->compared && ratio > 1.005 ? (speedup(s) - 1) / (ratio - 1) : NAN;
 }
 
 /* To four decimals, as timm writes its tables. */
 static double percent(size_t part, size_t whole) { return round(1e6 * (double)part / (double)whole) / 1e4; }
 static double rest(double x) { return round((100 - x) * 1e4) / 1e4; }
 
+/* Of a run that judged under one setting alone. */
 static double images_per_second(const eval *e)
 {
     size_t now = e->done - e->resumed;
-    return e->o->no_timing || !now || e->seconds <= 0 ? NAN : (double)now / e->seconds;
+    return e->o->no_timing || e->settings > 1 || !now || e->seconds <= 0 ? NAN : (double)now / e->seconds;
 }
 
 static const char *model_name(const eval *e) { return vitrun_about(e->v)->name; }
@@ -111,13 +129,13 @@ static void flag(writer *w, const char *name, bool value)
     if (field(w, name)) fputs(value ? "true" : "false", w->f);
 }
 
-static void tokens(writer *w, const eval *e)
+static void tokens(writer *w, const eval *e, const sums *s)
 {
     if (!field(w, "tokens")) return;
     if (!w->csv) fputc('[', w->f);
     for (int l = 0; l < e->depth; l++) {
         if (l) fputc(w->csv ? ' ' : ',', w->f);
-        cli_json_number(w->f, mean_tokens(e, l));
+        cli_json_number(w->f, s->tokens[l]);
     }
     if (!w->csv) fputc(']', w->f);
 }
@@ -145,15 +163,20 @@ static void timm_fields(writer *w, const eval *e, const sums *s)
     text(w, "interpolation", r->filter == VR_BICUBIC ? "bicubic" : "bilinear");
 }
 
+/* In a list of settings the unmerged model has them too, so that all rows of CSV are alike; there they say nothing. */
 static void agreement_fields(writer *w, const eval *e, const sums *s)
 {
-    if (!e->unmerged) return;
-    number(w, "agreement", percent(s->agree, s->images));
-    count(w, "agreement_count", s->agree);
+    if (e->plain == NO_PLAIN) return;
+    const bool itself = !s->compared;
+    number(w, "agreement", itself ? 100 : percent(s->agree, s->images));
+    count(w, "agreement_count", itself ? s->images : s->agree);
     number(w, "unmerged_top1", percent(s->top1 - s->only_merged + s->only_unmerged, s->images));
     count(w, "only_merged_right", s->only_merged);
     count(w, "only_unmerged_right", s->only_unmerged);
     number(w, "mcnemar_p", vr_mcnemar(s->only_merged, s->only_unmerged));
+    if (e->o->no_timing) return;
+    number(w, "speedup", itself ? 1 : speedup(s));
+    number(w, "saving_kept", saving_kept(s));
 }
 
 static void fields(writer *w, const eval *e, const sums *s)
@@ -172,8 +195,8 @@ static void fields(writer *w, const eval *e, const sums *s)
     number(w, "top1_high", round(1e6 * s->high) / 1e4);
     number(w, "loss", s->loss);
     flag(w, "label_order_suspect", e->suspect);
-    text(w, "merge", a->merge);
-    tokens(w, e);
+    text(w, "merge", s->of->name);
+    tokens(w, e, s);
     number(w, "gmacs", s->gmacs);
     number(w, "merge_gmacs", s->merge_gmacs);
     agreement_fields(w, e, s);
@@ -197,22 +220,37 @@ static void fields(writer *w, const eval *e, const sums *s)
     if (timed) number(w, "infer_ms", s->infer_ms);
 }
 
-static void csv(const eval *e, const sums *s, FILE *f)
+static void csv(const eval *e, FILE *f)
 {
-    writer w = {.f = f, .csv = true, .names = true};
-    fields(&w, e, s);
-    fputc('\n', f);
-    w.names = false;
-    fields(&w, e, s);
-    fputc('\n', f);
+    bool named = false;
+    for (size_t k = 0; k < e->settings; k++) {
+        if (!e->setting[k].shown) continue;
+        const sums s = add_up(e, &e->setting[k]);
+        writer     w = {.f = f, .csv = true, .names = !named};
+        if (w.names) {
+            fields(&w, e, &s);
+            fputc('\n', f);
+        }
+        w.names = false, named = true;
+        fields(&w, e, &s);
+        fputc('\n', f);
+    }
 }
 
-static void json(const eval *e, const sums *s, FILE *f)
+/* One object, or, of --sweep, a list of them. */
+static void json(const eval *e, FILE *f)
 {
-    writer w = {.f = f};
-    fputc('{', f);
-    fields(&w, e, s);
-    fputs("}\n", f);
+    const char *before = e->o->sweep ? "[" : "";
+    for (size_t k = 0; k < e->settings; k++) {
+        if (!e->setting[k].shown) continue;
+        const sums s = add_up(e, &e->setting[k]);
+        writer     w = {.f = f};
+        fprintf(f, "%s{", before);
+        fields(&w, e, &s);
+        fputc('}', f);
+        before = ",\n";
+    }
+    fputs(e->o->sweep ? "]\n" : "\n", f);
 }
 
 /* ---- table ---- */
@@ -220,11 +258,11 @@ static void json(const eval *e, const sums *s, FILE *f)
 static void table_timing(const eval *e, const sums *s, FILE *f)
 {
     if (e->o->no_timing || e->done == e->resumed) return;
-    fprintf(f, "speed        %.2f pictures/s over %.1f s\n", images_per_second(e), e->seconds);
+    if (e->settings == 1) fprintf(f, "speed        %.2f pictures/s over %.1f s\n", images_per_second(e), e->seconds);
     fprintf(f, "a picture    decode %.2f ms, resize %.2f ms, infer %.2f ms\n", s->decode_ms, s->resize_ms, s->infer_ms);
 }
 
-static void table(const eval *e, const sums *s, FILE *f)
+static void table_head(const eval *e, FILE *f)
 {
     const vitrun_about_t *a = vitrun_about(e->v);
     char                  size[32];
@@ -236,42 +274,108 @@ static void table(const eval *e, const sums *s, FILE *f)
     fprintf(f, "device       %s, %s, %s", a->device, a->isa, a->dtype);
     if (!e->o->no_timing) fprintf(f, ", %d threads", a->threads);
     fputc('\n', f);
-    fputs("pictures     ", f);
-    fprintf(f, "%zu judged, %zu skipped (%s", s->images, s->skipped, e->data.layout);
-    if (e->data.folders) fprintf(f, ": %zu of %d classes", e->data.folders, a->classes);
-    fputs(")\nmerge        ", f);
-    cli_print_padded(f, a->merge, 0);
-    if (s->images) {
-        fputs("\ntokens       ", f);
-        for (int l = 0; l < e->depth; l++) fprintf(f, "%s%.1f", l ? " " : "", mean_tokens(e, l));
-        fprintf(f, "\ncost         %.3f GMACs, merging %.4f\n", s->gmacs, s->merge_gmacs);
-        table_timing(e, s, f);
-        fprintf(f, "loss         %.6f\n", s->loss);
-        fprintf(f, "top-1        %zu of %zu, 95 %% interval %.2f to %.2f\n", s->top1, s->images, 100 * s->low, 100 * s->high);
-        if (e->unmerged)
-            fprintf(f, "unmerged     agrees on %zu of %zu (%.3f); right alone: merged %zu, unmerged %zu; McNemar p %.3g\n",
-                    s->agree, s->images, percent(s->agree, s->images), s->only_merged, s->only_unmerged,
-                    vr_mcnemar(s->only_merged, s->only_unmerged));
-        double top1 = percent(s->top1, s->images), top5 = percent(s->top5, s->images);
-        fprintf(f, " * Acc@1 %.3f (%.3f) Acc@5 %.3f (%.3f)\n", top1, 100 - top1, top5, 100 - top5);
-    } else {
+}
+
+static void table_pictures(const eval *e, const sums *s, FILE *f)
+{
+    fprintf(f, "pictures     %zu judged, %zu skipped (%s", s->images, s->skipped, e->data.layout);
+    if (e->data.folders) fprintf(f, ": %zu of %d classes", e->data.folders, vitrun_about(e->v)->classes);
+    fputs(")\n", f);
+}
+
+static void table(const eval *e, const eval_setting *of, FILE *f)
+{
+    const sums s = add_up(e, of);
+    table_head(e, f);
+    table_pictures(e, &s, f);
+    fputs("merge        ", f);
+    cli_print_padded(f, s.of->name, 0);
+    if (!s.images) {
         fputs("\nno picture was judged\n", f);
+        return;
     }
+    fputs("\ntokens       ", f);
+    for (int l = 0; l < e->depth; l++) fprintf(f, "%s%.1f", l ? " " : "", s.tokens[l]);
+    fprintf(f, "\ncost         %.3f GMACs, merging %.4f\n", s.gmacs, s.merge_gmacs);
+    table_timing(e, &s, f);
+    fprintf(f, "loss         %.6f\n", s.loss);
+    fprintf(f, "top-1        %zu of %zu, 95 %% interval %.2f to %.2f\n", s.top1, s.images, 100 * s.low, 100 * s.high);
+    if (s.compared)
+        fprintf(f, "unmerged     agrees on %zu of %zu (%.3f); right alone: merged %zu, unmerged %zu; McNemar p %.3g\n", s.agree,
+                s.images, percent(s.agree, s.images), s.only_merged, s.only_unmerged,
+                vr_mcnemar(s.only_merged, s.only_unmerged));
+    if (s.compared && !e->o->no_timing)
+        fprintf(f, "unmerged     %.3f GMACs; %.2f times as fast as it; of the saving, %.2f became speed\n", s.plain_gmacs,
+                speedup(&s), saving_kept(&s));
+    double top1 = percent(s.top1, s.images), top5 = percent(s.top5, s.images);
+    fprintf(f, " * Acc@1 %.3f (%.3f) Acc@5 %.3f (%.3f)\n", top1, 100 - top1, top5, 100 - top5);
+}
+
+static void cell(FILE *f, const char *format, double x) __attribute__((format(printf, 2, 0)));
+static void cell(FILE *f, const char *format, double x)
+{
+    char text[32] = "-";
+    if (isfinite(x)) snprintf(text, sizeof text, format, x);
+    fprintf(f, "  %8s", text);
+}
+
+/* Of --sweep: a line a setting. */
+static void list_line(const eval *e, const eval_setting *of, size_t width, FILE *f)
+{
+    const sums s = add_up(e, of);
+    cli_print_padded(f, of->name, width);
+    cell(f, "%.2f", 100 * (double)s.top1 / (double)s.images);
+    cell(f, "%.2f", 100 * s.low);
+    cell(f, "%.2f", 100 * s.high);
+    cell(f, "%.2f", e->plain == NO_PLAIN ? NAN : s.compared ? 100 * (double)s.agree / (double)s.images : 100);
+    cell(f, "%.3f", s.gmacs);
+    cell(f, "%.1f", s.tokens[e->depth - 1 - e->v->model.few]); /* the last block that computes every token */
+    if (!e->o->no_timing) cell(f, "%.2f", s.infer_ms);
+    if (!e->o->no_timing) cell(f, "%.2f", speedup(&s));
+    if (!e->o->no_timing) cell(f, "%.2f", saving_kept(&s));
+    fputc('\n', f);
+}
+
+static void list(const eval *e, FILE *f)
+{
+    const sums lead = add_up(e, eval_lead(e));
+    size_t     width = strlen("merge");
+    table_head(e, f);
+    table_pictures(e, &lead, f);
+    for (size_t k = 0; k < e->settings; k++)
+        if (cli_columns(e->setting[k].name) > width) width = cli_columns(e->setting[k].name);
+    fputc('\n', f);
+    cli_print_padded(f, "merge", width);
+    fprintf(f, "  %8s  %8s  %8s  %8s  %8s  %8s", "top-1 %", "from", "to", "agree %", "GMACs", "tokens");
+    if (!e->o->no_timing) fprintf(f, "  %8s  %8s  %8s", "ms", "speed-up", "of saved");
+    fputc('\n', f);
+    for (size_t k = 0; k < e->settings; k++) list_line(e, &e->setting[k], width, f);
 }
 
 void eval_report(const eval *e, FILE *f)
 {
-    const sums  s = add_up(e);
     const char *form = e->o->json ? "json" : e->o->format ? e->o->format : "table";
-    (strcmp(form, "json") == 0 ? json : strcmp(form, "csv") == 0 ? csv : table)(e, &s, f);
+    if (strcmp(form, "json") == 0)
+        json(e, f);
+    else if (strcmp(form, "csv") == 0)
+        csv(e, f);
+    else if (e->o->sweep)
+        list(e, f);
+    else
+        table(e, &e->setting[0], f);
 }
 
 /* ---- predictions ---- */
 
-static void prediction(const eval *e, size_t i, FILE *f)
+/* Tokens that left each block, with blanks between. */
+static void print_tokens(const eval *e, const int *left, FILE *f)
 {
-    const eval_row *r = &e->row[i];
-    const int      *left = e->tokens + i * (size_t)e->depth;
+    for (int l = 0; l < e->depth; l++) fprintf(f, "%s%d", l ? " " : "", left[l]);
+}
+
+static void prediction(const eval *e, const eval_setting *s, size_t i, FILE *f)
+{
+    const eval_row *r = &s->row[i];
     cli_csv_field(f, e->path[i]);
     fprintf(f, ",%d", e->label[i]);
     for (int k = 0; k < EVAL_BEST; k++) {
@@ -281,9 +385,11 @@ static void prediction(const eval *e, size_t i, FILE *f)
             fprintf(f, ",%d,%.9g", r->best[k], (double)r->logit[k]);
     }
     fputc(',', f);
-    if (!r->code) fprintf(f, "%d", left[e->depth - 1]);
+    if (!r->code) print_tokens(e, s->tokens + i * (size_t)e->depth, f);
     fputc(',', f);
     if (!r->code) cli_json_number(f, r->gmacs);
+    fputc(',', f);
+    cli_csv_field(f, s->name);
     fputc(',', f);
     if (r->code) cli_csv_field(f, r->error);
     fputc('\n', f);
@@ -295,10 +401,11 @@ bool eval_predictions(const eval *e, FILE *f)
     if (!row) return false;
     fputs("file,label", f);
     for (int k = 1; k <= EVAL_BEST; k++) fprintf(f, ",index%d,logit%d", k, k);
-    fputs(",tokens,gmacs,error\n", f);
+    fputs(",tokens,gmacs,merge,error\n", f);
     for (size_t i = 0; i < e->done; i++) row[e->pick[i]] = i + 1;
     for (size_t p = 0; p < e->data.count; p++)
-        if (row[p]) prediction(e, row[p] - 1, f);
+        for (size_t k = 0; k < e->settings && row[p]; k++)
+            if (e->setting[k].shown) prediction(e, &e->setting[k], row[p] - 1, f);
     free(row);
     return true;
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char magic[] = "vitrun-eval-state 1 ";
+static const char magic[] = "vitrun-eval-state 2 ";
 
 /* ---- hashes (FNV-1a) ---- */
 
@@ -71,31 +71,39 @@ static uint64_t hash_model(const eval *e)
     return h;
 }
 
+/* A way of merging in its own words, and the file where it is a schedule's. */
+static uint64_t mix_merge(uint64_t h, const vitrun_merge *m)
+{
+    const char *words[] = {m->method,  m->tau,        m->layers,  m->r,         m->keep,    m->rates,       m->rates_from,
+                           m->scope,   m->pool,       m->weights, m->prop_attn, m->rule,    m->refine,      m->partition,
+                           m->feature, m->similarity, m->forced,  m->seed,      m->restore, m->restore_mode};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) h = mix_text(h, words[i]);
+    h = mix_number(h, m->fuse);
+    return m->method ? mix_file(h, m->method) : h;
+}
+
 /* Whatever changes a row. */
 static uint64_t hash_options(const eval *e)
 {
     const cli_options    *o = e->o;
-    const vitrun_merge   *m = &o->merge;
     const vitrun_about_t *a = vitrun_about(e->v);
-    const char *words[] = {VITRUN_VERSION, a->name,       a->device,  a->dtype,     a->isa,     a->recipe,       a->merge,
-                           m->method,      m->tau,        m->layers,  m->r,         m->keep,    m->rates,        m->rates_from,
-                           m->scope,       m->pool,       m->weights, m->prop_attn, m->rule,    m->refine,       m->partition,
-                           m->feature,     m->similarity, m->forced,  m->seed,      m->restore, m->restore_mode, o->formats};
-    uint64_t    h = start();
+    const char           *words[] = {VITRUN_VERSION, a->name, a->device, a->dtype, a->isa, a->recipe, o->formats};
+    const uint64_t        numbers[] = {o->exif,
+                                       o->allow_truncated,
+                                       o->allow_nonfinite,
+                                       o->max_file_size,
+                                       o->max_pixels,
+                                       (uint64_t)o->max_side,
+                                       o->agreement,
+                                       (uint64_t)a->image_height,
+                                       (uint64_t)a->image_width,
+                                       (uint64_t)a->classes};
+    uint64_t              h = mix(start(), numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) h = mix_text(h, words[i]);
-    const uint64_t numbers[] = {m->fuse,
-                                o->exif,
-                                o->allow_truncated,
-                                o->allow_nonfinite,
-                                o->max_file_size,
-                                o->max_pixels,
-                                (uint64_t)o->max_side,
-                                o->agreement,
-                                (uint64_t)a->image_height,
-                                (uint64_t)a->image_width,
-                                (uint64_t)a->classes};
-    h = mix(h, numbers, sizeof numbers);
-    return m->method ? mix_file(h, m->method) : h; /* where it is a schedule file */
+    for (size_t k = 0; k < e->settings; k++) h = mix_text(h, e->setting[k].name);
+    if (!o->sweep) return mix_merge(h, &o->merge);
+    for (size_t k = 0; k < e->sweep.count; k++) h = mix_merge(h, &e->sweep.merge[k]);
+    return h;
 }
 
 static uint64_t hash_list(const eval *e)
@@ -107,30 +115,34 @@ static uint64_t hash_list(const eval *e)
 
 /* ---- lines ---- */
 
-static void write_row(const eval *e, size_t i, FILE *f)
+/* "PICTURE", then for each setting a tab and "CODE NUMBERS" or "CODE SENTENCE". */
+static void write_row(const eval *e, const eval_setting *s, size_t i, FILE *f)
 {
-    const eval_row *r = &e->row[i];
-    fprintf(f, "%zu %d", i, r->code);
+    const eval_row *r = &s->row[i];
+    fprintf(f, "\t%d", r->code);
     if (r->code) {
         fputc(' ', f);
-        for (const char *p = r->error; *p; p++) fputc(*p == '\n' ? ' ' : *p, f);
+        for (const char *p = r->error; *p; p++) fputc(*p == '\n' || *p == '\t' ? ' ' : *p, f);
         return;
     }
     for (int k = 0; k < e->k; k++) fprintf(f, " %d %.9g", r->best[k], (double)r->logit[k]);
-    fprintf(f, " %.17g %.17g %.17g %d", r->loss, r->gmacs, r->merge_gmacs, r->plain);
-    for (int l = 0; l < e->depth; l++) fprintf(f, " %d", e->tokens[i * (size_t)e->depth + (size_t)l]);
+    fprintf(f, " %.17g %.17g %.17g", r->loss, r->gmacs, r->merge_gmacs);
+    for (int l = 0; l < e->depth; l++) fprintf(f, " %d", s->tokens[i * (size_t)e->depth + (size_t)l]);
     fprintf(f, " %.6g %.6g %.6g", r->decode_ms, r->resize_ms, r->infer_ms);
+}
+
+static void write_picture(const eval *e, size_t i, FILE *f)
+{
+    fprintf(f, "%zu", i);
+    for (size_t k = 0; k < e->settings; k++) write_row(e, &e->setting[k], i, f);
 }
 
 static double real(char **at) { return strtod(*at, at); }
 static int    whole(char **at) { return (int)strtol(*at, at, 10); }
 
-/* The row of a line whose checksum was right and is cut off. */
-static bool read_row(eval *e, size_t i, char *line)
+static bool read_row(const eval *e, eval_setting *s, size_t i, char *at)
 {
-    eval_row *r = &e->row[i];
-    char     *at = line;
-    if (strtoull(line, &at, 10) != i) return false;
+    eval_row *r = &s->row[i];
     r->code = whole(&at);
     if (r->code) {
         r->error = strdup(*at ? at + 1 : at);
@@ -140,10 +152,22 @@ static bool read_row(eval *e, size_t i, char *line)
         r->best[k] = whole(&at), r->logit[k] = strtof(at, &at);
         if (r->best[k] < 0 || r->best[k] >= vitrun_about(e->v)->classes) return false;
     }
-    r->loss = real(&at), r->gmacs = real(&at), r->merge_gmacs = real(&at), r->plain = whole(&at);
-    for (int l = 0; l < e->depth; l++) e->tokens[i * (size_t)e->depth + (size_t)l] = whole(&at);
+    r->loss = real(&at), r->gmacs = real(&at), r->merge_gmacs = real(&at);
+    for (int l = 0; l < e->depth; l++) s->tokens[i * (size_t)e->depth + (size_t)l] = whole(&at);
     r->decode_ms = real(&at), r->resize_ms = real(&at), r->infer_ms = real(&at);
     return *at == 0;
+}
+
+/* The picture of a line whose checksum was right and is cut off. */
+static bool read_picture(eval *e, size_t i, char *line)
+{
+    char *rest = line;
+    if (strtoull(strsep(&rest, "\t"), NULL, 10) != i) return false;
+    for (size_t k = 0; k < e->settings; k++) {
+        char *row = strsep(&rest, "\t");
+        if (!row || !read_row(e, &e->setting[k], i, row)) return false;
+    }
+    return rest == NULL;
 }
 
 /* Cuts "TEXT #CHECKSUM\n" to TEXT; false where it is no such line. */
@@ -198,7 +222,7 @@ static vr_status take_over(eval *e, const char *header, long *kept, vr_error *er
         if (!check_header(e, line, header, err)) *kept = ftell(e->state);
     }
     while (n > 0 && !err->code && e->done < e->count && (n = getline(&line, &room, e->state)) > 0) {
-        if (!take_checksum(line, (size_t)n) || !read_row(e, e->done, line)) break;
+        if (!take_checksum(line, (size_t)n) || !read_picture(e, e->done, line)) break;
         e->done++;
         *kept = ftell(e->state);
     }
@@ -243,7 +267,7 @@ bool eval_state_append(eval *e, size_t i)
     size_t length = 0;
     FILE  *f = e->state ? open_memstream(&text, &length) : NULL;
     if (!e->state) return true;
-    if (f) write_row(e, i, f);
+    if (f) write_picture(e, i, f);
     bool written = f && fclose(f) == 0 && write_line(e->state, text, length);
     free(text);
     if (!written) e->state_failed = true;

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-volatile int cli_stop_signal;
-
 /* What runs when asked to stop may finish its batch, but not take for ever over it. */
 enum { GRACE_SECONDS = 20 };
 

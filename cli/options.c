@@ -34,15 +34,26 @@ const cli_command cli_commands[] = {
      cmd_eval,
      0,
      0},
+    {CLI_TUNE,
+     "tune",
+     "IMG...",
+     "find a merge setting for a target, on pictures without labels",
+     "Looks for mame's tau, tome's r or evit's keep: one number, or with --per-block a tau for each block. The setting that\n"
+     "merges least and costs at most --target-gmacs, or is --target-speed times as fast; or the one that merges most and "
+     "still\n"
+     "gives the unmerged model's answer on --target-agreement per cent. Settings are tried on one half of the pictures; how\n"
+     "good the one found is, is measured on the other. --seed chooses the halves.",
+     {"vitrun tune pictures/ --target-gmacs 3 --save tuned.json", "vitrun tune pictures/ --per-block --target-agreement 99"},
+     cmd_tune,
+     1,
+     SIZE_MAX},
     {CLI_REPORT,
      "report",
      "RESULTS...",
      "a page with figures and tables from results of eval",
-     "RESULTS are files that eval --json wrote: an object, or an array of them, one a setting of merging. The page is one "
-     "file\n"
-     "without scripts: accuracy against arithmetic and speed, agreement, tokens, all numbers, hashes of the files. Results "
-     "that\n"
-     "were measured differently get sections of their own. Without -o it goes to standard output, unless that is a terminal;\n"
+     "RESULTS are files that eval --json wrote: an object, or an array of them, one a setting of merging. The page is one\n"
+     "file without scripts: accuracy against arithmetic and speed, agreement, tokens, all numbers, hashes of the files. What\n"
+     "was measured differently gets a section of its own. Without -o it goes to standard output, unless that is a terminal;\n"
      "-o NAME.md and -o NAME.svg choose their formats.",
      {"vitrun report results/*.json -o report.html", "vitrun report sweep.json -f md"},
      cmd_report,
@@ -151,11 +162,11 @@ const cli_command cli_commands[] = {
 };
 
 #define AT(field) offsetof(cli_options, field)
-#define ENGINE    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_FORWARD | CLI_INFO | CLI_BENCH)
+#define ENGINE    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_FORWARD | CLI_INFO | CLI_BENCH)
 #define PICTURES  (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_PIXELS)
-#define READERS   (PICTURES | CLI_TOKENS) /* of one picture too */
-#define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
-#define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_BENCH)
+#define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE) /* of one picture too */
+#define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
+#define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT)
 
 static const char dtype_words[] = "auto f32 f16 bf16";
@@ -174,9 +185,16 @@ const cli_flag cli_flags[] = {
     {"labels", 0, "FILE", "classes of a folder without class folders, one line a picture", CLI_EVAL, CLI_TEXT, AT(labels), 0, 0, 0, 0},
     {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
     {"class-map", 0, "FILE", "names of the class folders, line i (from 0) is class i", CLI_EVAL, CLI_TEXT, AT(class_map), 0, 0, 0, 0},
+    {"target-gmacs", 0, "G", "the most that an image may cost, in 1e9 multiply-adds", CLI_TUNE, CLI_REAL, AT(target_gmacs), 1e-6, 1e6, 0, 0},
+    {"target-speed", 0, "X", "times as fast as the unmerged model", CLI_TUNE, CLI_REAL, AT(target_speed), 1, 1e3, 0, 0},
+    {"target-agreement", 0, "P", "per cent of pictures with the unmerged model's answer", CLI_TUNE, CLI_REAL, AT(target_agreement), 1, 100, 0, 0},
+    {"per-block", 0, 0, "mame: a tau for each block, or none", CLI_TUNE, CLI_SWITCH, AT(per_block), 0, 0, 0, 0},
+    {"save", 0, "FILE", "write what was found as a schedule for --merge FILE", CLI_TUNE, CLI_TEXT, AT(save), 0, 0, 0, 0},
+    {"limit", 0, "N", "at most N pictures, both halves together (default 256)", CLI_TUNE, CLI_INTEGER, AT(limit), 4, 1e6, 0, 0},
     {"limit", 0, "N", "only the first N pictures", CLI_EVAL, CLI_INTEGER, AT(limit), 1, 1e9, 0, 0},
     {"shuffle", 0, "SEED", "in a random order, before --limit", CLI_EVAL, CLI_TEXT, AT(shuffle), 0, 0, 0, 0},
     {"predictions", 0, "FILE", "write a line a picture: label, five best classes, tokens, cost", CLI_EVAL, CLI_TEXT, AT(predictions), 0, 0, 0, 0},
+    {"sweep", 0, "LIST", "many merge settings in one pass: \"none; mame tau=0.7..0.9:0.05; tome r=8|16\"", CLI_EVAL, CLI_TEXT, AT(sweep), 0, 0, 0, 0},
     {"agreement", 0, 0, "run the unmerged model too, and compare", CLI_EVAL, CLI_SWITCH, AT(agreement), 0, 0, 0, 0},
     {"state", 0, "FILE", "keep results in FILE, and go on from there when it exists", CLI_EVAL, CLI_TEXT, AT(state), 0, 0, 0, 0},
     {"no-timing", 0, 0, "leave out times and speeds, so that runs can be compared", CLI_EVAL, CLI_SWITCH, AT(no_timing), 0, 0, 0, 0},
@@ -190,7 +208,8 @@ const cli_flag cli_flags[] = {
     {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
     {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
     {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
-    {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
+    {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE & ~CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
+    {"seed", 0, "N", "which half is searched on; seed of --random too (default 0)", CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"device", 0, "DEVICE", "auto, cpu or cuda (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda", "VITRUN_DEVICE"},
     {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
@@ -199,7 +218,7 @@ const cli_flag cli_flags[] = {
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
-    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
+    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
     {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
@@ -227,7 +246,7 @@ const cli_flag cli_flags[] = {
     {"restore", 0, "LAYER", "restore what mame merged (MaRe) after this block", MERGES, CLI_TEXT, AT(merge.restore), 0, 0, 0, 0},
     {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
-    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", PICTURES & ~CLI_EVAL, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
+    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", (PICTURES & ~CLI_EVAL) | CLI_TUNE, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
     {"exif", 0, "on|off", "turn pictures upright as EXIF says (default on, off for eval)", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
     {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", READERS, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
     {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", READERS, CLI_TEXT, AT(formats), 0, 0, 0, 0},
@@ -313,8 +332,7 @@ static bool in_words(const char *words, const char *word)
     return false;
 }
 
-/* Put `text` where flag f keeps its value.  `source` names it in messages: "--batch" or "VITRUN_BATCH". */
-static vr_status store(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err)
+vr_status cli_flag_set(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err)
 {
     void       *at = (char *)o + f->offset;
     uint64_t    n = 0;
@@ -378,8 +396,7 @@ static bool takes_argument(const cli_flag *f) { return f->kind != CLI_SWITCH && 
 
 /* ---- flags ---- */
 
-/* The row for this command, else one of another command. */
-static const cli_flag *flag_by_name(const char *name, size_t length, unsigned command)
+const cli_flag *cli_flag_find(const char *name, size_t length, unsigned command)
 {
     const cli_flag *found = NULL;
     for (const cli_flag *f = cli_flags; f->name; f++)
@@ -390,7 +407,7 @@ static const cli_flag *flag_by_name(const char *name, size_t length, unsigned co
 static const cli_flag *flag_by_letter(char letter, unsigned command)
 {
     for (const cli_flag *f = cli_flags; f->name; f++)
-        if (f->letter == letter) return flag_by_name(f->name, strlen(f->name), command);
+        if (f->letter == letter) return cli_flag_find(f->name, strlen(f->name), command);
     return NULL;
 }
 
@@ -452,7 +469,7 @@ static vr_status foreign_flag(const cli_command *c, const cli_flag *f, vr_error 
     char   names[160] = "";
     size_t count = 0;
     for (const cli_command *other = cli_commands; other->name; other++)
-        if (flag_by_name(f->name, strlen(f->name), other->bit)->commands & other->bit) {
+        if (cli_flag_find(f->name, strlen(f->name), other->bit)->commands & other->bit) {
             size_t at = strlen(names);
             snprintf(names + at, sizeof names - at, "%s%s", count++ ? ", " : "", other->name);
         }
@@ -486,7 +503,7 @@ static vr_status take(words *w, const cli_flag *f, const char *attached, vr_erro
         w->at++;
     }
     w->given[f - cli_flags] = true;
-    return store(w->o, f, source, attached, err);
+    return cli_flag_set(w->o, f, source, attached, err);
 }
 
 /* One word that begins with a single dash: -q, -qv, -k5, -k 5. */
@@ -510,7 +527,7 @@ static vr_status take_environment(words *w, vr_error *err)
         bool        skip = w->given[f - cli_flags] || !(f->commands & w->command->bit) || !text || !text[0];
         if (!skip && f->offset == AT(dtype) && w->o->dtype) skip = true; /* --fp16 */
         if (!skip && f->offset == AT(model) && w->o->random) skip = true;
-        if (!skip && store(w->o, f, f->environment, text, err)) return err->code;
+        if (!skip && cli_flag_set(w->o, f, f->environment, text, err)) return err->code;
     }
     return VR_OK;
 }
@@ -547,7 +564,7 @@ vr_status cli_options_parse(cli_options *o, const cli_command *c, int argc, char
             *help = true;
         } else if (word[1] == '-') {
             size_t          length = strcspn(word + 2, "=");
-            const cli_flag *f = flag_by_name(word + 2, length, c->bit);
+            const cli_flag *f = cli_flag_find(word + 2, length, c->bit);
             if (!f) return unknown_flag(c, word, err);
             if (take(&w, f, word[2 + length] ? word + 2 + length + 1 : NULL, err)) return err->code;
         } else if (take_letters(&w, word, help, err)) {

@@ -18,7 +18,8 @@ enum {
     CLI_EMBED = 512,
     CLI_TOKENS = 1024,
     CLI_EVAL = 2048,
-    CLI_REPORT = 4096
+    CLI_REPORT = 4096,
+    CLI_TUNE = 8192
 };
 
 typedef struct {
@@ -59,6 +60,14 @@ extern const cli_command cli_commands[]; /* ends with a NULL name */
 extern const cli_flag    cli_flags[];    /* ends with a NULL name */
 
 const cli_command *cli_command_find(const char *name);
+
+/* The flag of that name ([length], without the dashes): its row for the command with that bit, else another command's. */
+const cli_flag *cli_flag_find(const char *name, size_t length, unsigned command);
+
+/* Put `text`, which is borrowed and which switches do not read, where flag f keeps its value.
+ *   source   names it in messages: "--batch" or "VITRUN_BATCH"
+ * VR_E_USAGE where it is no value of that flag. */
+vr_status cli_flag_set(cli_options *o, const cli_flag *f, const char *source, const char *text, vr_error *err);
 
 /* Fill *o from the words after the command's name.  inputs [argc] becomes o->inputs and must outlive it.
  * *help is set where --help or -h is among them; nothing else is then checked.  VR_E_USAGE. */

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+volatile int cli_stop_signal;
+
 static const char *volatile unfinished; /* the temporary file that stands, if any */
 
 void cli_output_abandon(void)

@@ -25,12 +25,12 @@ void vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, v
     int              before[256]; /* config.c bounds the depth */
     double           own = 0;
     for (int l = 0, n = all; l < c->depth; l++) {
-        const vr_step *step = vr_schedule_at(&run->schedule, l, false);
+        const vr_step *step = vr_schedule_at(run->schedule, l, false);
         const bool     skipped = v->model.few && l == c->depth - 1;
         before[l] = n;
         tokens[l] = run->tokens_after[l * run->images_max + image_of_batch];
         if (step && !skipped) own += vr_reduce_macs(step, c, n, tokens[l]);
-        n = vr_schedule_at(&run->schedule, l, true) && !skipped ? all : tokens[l];
+        n = vr_schedule_at(run->schedule, l, true) && !skipped ? all : tokens[l];
     }
     *out = (vr_cost){1e-9 * vr_model_macs(&v->model, patches, before, tokens), 1e-9 * own};
 }

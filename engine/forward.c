@@ -32,8 +32,8 @@ void vr_forward(vr_run *run, const vr_picture *in, int images)
 
     for (int l = 0; l < m->config.depth; l++) {
         const vr_block *w = &m->block[l];
-        const vr_step  *step = vr_schedule_at(&run->schedule, l, false);   /* NULL: nothing is reduced here */
-        const vr_step  *restore = vr_schedule_at(&run->schedule, l, true); /* NULL: nothing is restored here */
+        const vr_step  *step = vr_schedule_at(run->schedule, l, false);   /* NULL: nothing is reduced here */
+        const vr_step  *restore = vr_schedule_at(run->schedule, l, true); /* NULL: nothing is restored here */
 
         vr_layernorm(be, s.t, s.x, &w->norm1);
         if (w->q.data) {

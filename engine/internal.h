@@ -19,6 +19,12 @@ typedef struct {
     double gmacs, merge_gmacs;
 } vr_cost;
 
+/* A way of merging. */
+typedef struct {
+    vr_schedule schedule;
+    char       *title;
+} vr_setting;
+
 struct vitrun {
     vr_backend      backend;
     vr_model        model;
@@ -27,10 +33,12 @@ struct vitrun {
     vr_labels       labels; /* of the labels file; empty where the config carries its own */
     vr_image_limits limits;
     bool            exif;
-    char           *path;
-    char            pooling[32];
+    char           *path, *data_dir;
 
-    char     title[256];  /* of the merge schedule */
+    vr_setting *setting; /* [settings] ways of merging; 0 is the one it was opened with */
+    int         settings, used;
+    int         token_budget; /* as asked for */
+
     vr_cost *cost;        /* [cost_room] of the images of the last call */
     int     *cost_tokens; /* [cost_room, depth] */
     int      costs, cost_room;
@@ -65,6 +73,11 @@ typedef struct {
 vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err);
 void      vr_prepare_close(vr_prepare *p);
 vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err);
+
+/* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
+ *   merge   NULL: none */
+vr_status vr_setting_add(vitrun *v, const vitrun_merge *merge, vr_error *err);
+void      vr_settings_free(vitrun *v);
 
 /* The same words for the loader of schedules; NULL: none. */
 vr_merge_words vr_merge_words_of(const vitrun_merge *m);

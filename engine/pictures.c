@@ -183,49 +183,72 @@ static void give_back(ring *r, size_t n)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Run the pictures of a batch that could be read.  logits [readable, outputs]. */
-static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, float *logits, double *ms_each, vr_error *err)
+/* What each way of merging made of a batch. */
+typedef struct {
+    const int *settings; /* [count] */
+    int        count;
+    size_t     size;   /* pictures of a full batch */
+    float     *logits; /* [count, size, outputs], of the pictures that could be read */
+    double    *ms;     /* [count] an image */
+} answers;
+
+/* Run the pictures of a batch that could be read, under each setting in turn from settings[start] on. */
+static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const answers *a, int start, vr_error *err)
 {
     const vr_grid *g = &v->model.grid[0];
-    int            count = 0;
-    double         t0 = vr_now();
+    int            images = 0;
     for (size_t i = 0; i < n; i++) {
         const slot *s = &r->slots[(first + i) % r->ring];
-        if (s->err.code == VR_OK) v->run.pictures[count++] = (vr_picture){s->pixels, g->height, g->width, g->positions};
+        if (s->err.code == VR_OK) v->run.pictures[images++] = (vr_picture){s->pixels, g->height, g->width, g->positions};
     }
-    *ms_each = 0;
-    if (count == 0) return VR_OK;
-    vr_status status = vr_run_batch(v, logits, v->run.pictures, count, 0, err);
-    *ms_each = 1e3 * (vr_now() - t0) / count;
-    return status;
+    for (int turn = 0; turn < a->count; turn++) {
+        const int    k = (start + turn) % a->count;
+        const size_t at = (size_t)k * a->size;
+        double       t0 = vr_now();
+        a->ms[k] = 0;
+        if (images == 0) continue;
+        v->run.schedule = &v->setting[a->settings[k]].schedule;
+        if (vr_run_batch(v, a->logits + at * (size_t)v->model.outputs, v->run.pictures, images, (int)at, err)) return err->code;
+        a->ms[k] = 1e3 * (vr_now() - t0) / images;
+    }
+    return VR_OK;
 }
 
-static bool hand_over(const vitrun *v, const ring *r, size_t first, size_t n, const float *logits, double ms,
-                      vitrun_result_fn *each, void *user)
+/* Picture i of the batch, the `read`-th that could be read, under setting k. */
+static bool hand_over(const vitrun *v, const ring *r, size_t i, const answers *a, size_t read, int k, vitrun_result_fn *each,
+                      void *user)
 {
-    const size_t cols = (size_t)v->model.outputs;
-    size_t       read = 0; /* pictures of the batch before this one that could be read */
-    for (size_t i = 0; i < n; i++) {
-        const slot   *s = &r->slots[(first + i) % r->ring];
-        vr_error      bad = s->err;
-        vitrun_result out = {.index = first + i,
-                             .path = r->paths[first + i],
-                             .width = s->width,
-                             .height = s->height,
-                             .decode_ms = s->decode_ms,
-                             .resize_ms = s->resize_ms};
-        if (bad.code == VR_OK) {
-            out.logits = logits;
-            out.infer_ms = ms;
-            out.tokens = v->cost_tokens + read * (size_t)v->model.config.depth;
-            out.gmacs = v->cost[read].gmacs, out.merge_gmacs = v->cost[read].merge_gmacs;
-            logits += cols, read++;
-            if (!vr_all_finite(out.logits, cols))
-                vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a %s is a NaN or an infinity.", vr_quotez(out.path).text,
-                        v->model.answer ? "feature" : "logit");
-        }
-        if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL, out.tokens = NULL;
-        if (each(&out, user)) return false;
+    const size_t  cols = (size_t)v->model.outputs, at = (size_t)k * a->size + read;
+    const slot   *s = &r->slots[i % r->ring];
+    vr_error      bad = s->err;
+    vitrun_result out = {.index = i,
+                         .setting = k,
+                         .path = r->paths[i],
+                         .width = s->width,
+                         .height = s->height,
+                         .decode_ms = s->decode_ms,
+                         .resize_ms = s->resize_ms};
+    if (bad.code == VR_OK) {
+        out.logits = a->logits + at * cols;
+        out.infer_ms = a->ms[k];
+        out.tokens = v->cost_tokens + at * (size_t)v->model.config.depth;
+        out.gmacs = v->cost[at].gmacs, out.merge_gmacs = v->cost[at].merge_gmacs;
+        if (!vr_all_finite(out.logits, cols))
+            vr_fail(&bad, VR_E_NONFINITE, "logits-nonfinite", "%s: a %s is a NaN or an infinity.", vr_quotez(out.path).text,
+                    v->model.answer ? "feature" : "logit");
+    }
+    if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL, out.tokens = NULL;
+    return each(&out, user) == 0;
+}
+
+static bool hand_over_batch(const vitrun *v, const ring *r, size_t first, size_t n, const answers *a, vitrun_result_fn *each,
+                            void *user)
+{
+    size_t read = 0; /* pictures of the batch before this one that could be read */
+    for (size_t i = first; i < first + n; i++) {
+        for (int k = 0; k < a->count; k++)
+            if (!hand_over(v, r, i, a, read, k, each, user)) return false;
+        read += r->slots[i % r->ring].err.code == VR_OK;
     }
     return true;
 }
@@ -243,45 +266,73 @@ static void close_ring(ring *r, pthread_t *threads, int started, float *pixels)
     free(pixels);
 }
 
+static bool take_memory(ring *r, answers *a, const vitrun *v, float **pixels)
+{
+    const vr_recipe *recipe = &v->model.config.recipe;
+    const size_t     cells = 3 * (size_t)recipe->crop_height * (size_t)recipe->crop_width;
+    size_t           rows;
+    *pixels = vr_alloc(r->ring, cells * sizeof **pixels);
+    a->logits = vr_mul((size_t)a->count, a->size, &rows) ? vr_alloc(rows, (size_t)v->model.outputs * sizeof *a->logits) : NULL;
+    a->ms = vr_alloc((size_t)a->count, sizeof *a->ms);
+    r->slots = vr_alloc_zeroed(r->ring, sizeof *r->slots);
+    if (!*pixels || !a->logits || !a->ms || !r->slots) return false;
+    for (size_t i = 0; i < r->ring; i++) r->slots[i].pixels = *pixels + i * cells;
+    return true;
+}
+
+static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *each, void *user, vr_error *err)
+{
+    pthread_t threads[MAX_DECODERS];
+    float    *pixels = NULL;
+    int       started = 0, wanted = v->about.threads < MAX_DECODERS ? v->about.threads : MAX_DECODERS, start = 0;
+    if (!take_memory(r, a, v, &pixels)) vr_fail(err, VR_E_MEMORY, "", "No memory for batches of %zu pictures.", a->size);
+    while (!err->code && started < wanted && (size_t)started < r->count &&
+           pthread_create(&threads[started], NULL, decoder, r) == 0)
+        started++;
+    if (!err->code && started == 0) vr_fail(err, VR_E_MEMORY, "", "No thread could be started to decode pictures.");
+
+    for (size_t first = 0; first < r->count && !err->code; start = (start + 1) % a->count) {
+        size_t n = take_batch(r, first, a->size);
+        if (infer(v, r, first, n, a, start, err) || !hand_over_batch(v, r, first, n, a, each, user)) break;
+        give_back(r, n);
+        first += n;
+    }
+    close_ring(r, threads, started, pixels);
+    free(a->logits);
+    free(a->ms);
+    return err->code;
+}
+
+int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
+                          vitrun_result_fn *each, void *user, vitrun_error *err)
+{
+    vr_error  e = {0};
+    const int used = v->used;
+    size_t    most = (size_t)(v->run.tokens_max / v->about.tokens),
+           size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
+    if (size > count) size = count;
+    for (int k = 0; k < setting_count && !e.code; k++)
+        if (settings[k] < 0 || settings[k] >= v->settings)
+            vr_fail(&e, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
+                    v->settings);
+    if (e.code || count == 0 || setting_count <= 0 || vr_cost_reserve(v, (int)size * setting_count, &e))
+        return vr_report(err, &e);
+    v->run.tap = NULL;
+
+    ring    r = {.v = v,
+                 .paths = paths,
+                 .count = count,
+                 .ring = 2 * size,
+                 .lock = PTHREAD_MUTEX_INITIALIZER,
+                 .changed = PTHREAD_COND_INITIALIZER};
+    answers a = {.settings = settings, .count = setting_count, .size = size};
+    classify_all(v, &r, &a, each, user, &e);
+    v->run.schedule = &v->setting[used].schedule;
+    return vr_report(err, &e);
+}
+
 int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
                     vitrun_error *err)
 {
-    const vr_recipe *recipe = &v->model.config.recipe;
-    vr_error         e = {0};
-    size_t           most = (size_t)(v->run.tokens_max / v->about.tokens),
-           size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
-    if (size > count) size = count;
-    if (count == 0) return VITRUN_OK;
-    if (vr_cost_reserve(v, (int)size, &e)) return vr_report(err, &e);
-    v->run.tap = NULL;
-
-    ring   r = {.v = v,
-                .paths = paths,
-                .count = count,
-                .ring = 2 * size,
-                .lock = PTHREAD_MUTEX_INITIALIZER,
-                .changed = PTHREAD_COND_INITIALIZER};
-    size_t cells = 3 * (size_t)recipe->crop_height * (size_t)recipe->crop_width;
-    float *pixels = vr_alloc(r.ring, cells * sizeof *pixels),
-          *logits = vr_alloc(size, (size_t)v->model.outputs * sizeof *logits);
-    pthread_t threads[MAX_DECODERS];
-    int       started = 0, wanted = v->about.threads < MAX_DECODERS ? v->about.threads : MAX_DECODERS;
-    r.slots = vr_alloc_zeroed(r.ring, sizeof *r.slots);
-    if (!pixels || !logits || !r.slots) vr_fail(&e, VR_E_MEMORY, "", "No memory for batches of %zu pictures.", size);
-    for (size_t i = 0; i < r.ring && !e.code; i++) r.slots[i].pixels = pixels + i * cells;
-    while (!e.code && started < wanted && (size_t)started < count && pthread_create(&threads[started], NULL, decoder, &r) == 0)
-        started++;
-    if (!e.code && started == 0) vr_fail(&e, VR_E_MEMORY, "", "No thread could be started to decode pictures.");
-
-    for (size_t first = 0; first < count && !e.code;) {
-        double ms;
-        size_t n = take_batch(&r, first, size);
-        if (infer(v, &r, first, n, logits, &ms, &e)) break;
-        if (!hand_over(v, &r, first, n, logits, ms, each, user)) break;
-        give_back(&r, n);
-        first += n;
-    }
-    close_ring(&r, threads, started, pixels);
-    free(logits);
-    return vr_report(err, &e);
+    return vitrun_classify_under(v, &v->used, 1, paths, count, batch, each, user, err);
 }

@@ -23,16 +23,16 @@ static vr_limits limits_of(const vr_run *run)
     return (vr_limits){run->images_max, run->tokens_max, run->longest, run->model->config.dim};
 }
 
-/* Reductions up to the last that a MaRe step of the schedule will undo, or all. */
-static int count_traces(const vr_schedule *s, bool all)
+vr_run_needs vr_run_needs_of(const vr_schedule *s, bool trace)
 {
-    int reductions = 0, wanted = 0;
+    int reductions = 0, undone = 0;
     for (int i = 0; i < s->count; i++)
         if (s->steps[i].method == VR_MARE)
-            wanted = reductions;
+            undone = reductions;
         else
             reductions++;
-    return all ? reductions : wanted;
+    const int traces = trace ? reductions : undone;
+    return (vr_run_needs){s->count > 0, traces > 0 && s->steps[0].method == VR_MAME, traces};
 }
 
 static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
@@ -46,10 +46,10 @@ static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
     run->scores = vr_arena_take(device, T, sizeof(float));
     for (int i = 0; i < 2; i++) run->size[i] = vr_arena_take(device, T, sizeof(float));
     run->other_offsets = vr_arena_take(host, B + 1, sizeof(int));
-    run->trace = vr_arena_take(host, (size_t)run->traces, sizeof *run->trace);
+    run->trace = vr_arena_take(host, (size_t)run->needs.traces, sizeof *run->trace);
     vr_trace unplaced;
-    for (int i = 0; i < run->traces; i++)
-        vr_trace_lay_out(run->trace ? &run->trace[i] : &unplaced, host, &most, run->schedule.steps[0].method == VR_MAME);
+    for (int i = 0; i < run->needs.traces; i++)
+        vr_trace_lay_out(run->trace ? &run->trace[i] : &unplaced, host, &most, run->needs.weights);
 }
 
 static int pooled_width(const vr_model *m)
@@ -71,7 +71,7 @@ static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
     run->normed = take_mat(device, B, pooled);
     run->logits = take_mat(device, B, run->model->head.data ? c->classes : 1);
 
-    if (run->schedule.count) lay_out_reduction(run, device, host);
+    if (run->needs.reduces) lay_out_reduction(run, device, host);
 
     run->tokens_after = vr_arena_take(host, (size_t)(c->depth * B), sizeof *run->tokens_after);
     run->offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->offsets);
@@ -96,7 +96,7 @@ static vr_status reserve(vr_run *run, vr_error *err)
     vr_backend     *be = run->backend;
     const vr_limits most = limits_of(run);
     if (be->ops->reserve(be, run->longest, run->model->config.dim / run->model->config.heads, err)) return err->code;
-    return run->schedule.count ? be->ops->reserve_reduction(be, &most, err) : VR_OK;
+    return run->needs.reduces ? be->ops->reserve_reduction(be, &most, err) : VR_OK;
 }
 
 static vr_status fill_ones(vr_run *run, vr_error *err)
@@ -111,7 +111,7 @@ static vr_status fill_ones(vr_run *run, vr_error *err)
     return status;
 }
 
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, bool trace, vr_error *err)
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err)
 {
     vr_backend *be = model->backend;
     int         fewest, most;
@@ -120,10 +120,8 @@ vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule,
                     .backend = be,
                     .tokens_max = token_budget > most ? token_budget : most,
                     .longest = most,
-                    .schedule = *schedule};
+                    .needs = needs};
     run->images_max = run->tokens_max / fewest;
-    run->traces = count_traces(schedule, trace);
-    *schedule = (vr_schedule){0};
 
     vr_arena device = {0}, host = {0};
     lay_out(run, &device, &host);
@@ -150,6 +148,5 @@ void vr_run_close(vr_run *run)
 {
     if (run->backend) run->backend->ops->free(run->backend, run->device_memory);
     free(run->host_memory);
-    vr_schedule_free(&run->schedule);
     *run = (vr_run){0};
 }

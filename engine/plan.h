@@ -8,6 +8,15 @@
 
 typedef struct vr_run vr_run;
 
+/* What merging asks of a run's buffers: of one schedule, or the most of several. */
+typedef struct {
+    bool reduces;
+    bool weights; /* MaMe is among what is traced */
+    int  traces;  /* reductions whose record is kept */
+} vr_run_needs;
+vr_run_needs vr_run_needs_of(const vr_schedule *schedule,
+                             bool               trace); /* trace: every reduction is, not only what MaRe undoes */
+
 /* Called with the residual stream x [T, C] after block `block` (-1: before the first). */
 typedef void vr_tap(void *user, int block, vr_mat x, const vr_rows *rows);
 
@@ -29,20 +38,20 @@ struct vr_run {
     int        *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
     vr_picture *pictures;     /* [images_max], host */
 
-    /* Token reduction; no buffers where the schedule has no steps. */
-    vr_schedule schedule;
-    vr_mat      other_x;       /* [tokens_max, C] x and this one take turns */
-    int        *other_offsets; /* [images_max + 1], host; the same for offsets */
-    float      *ones;          /* [tokens_max] sizes before anything was merged */
-    float      *size[2];       /* [tokens_max] each: sizes after a reduction, taking turns */
-    float      *scores;        /* [tokens_max] the class row of attention, where a step asks for it */
-    vr_mat      mean_keys;     /* [tokens_max, C / heads] likewise */
-    vr_trace   *trace;         /* [traces] of the reductions in their order, as far as MaRe or somebody else asks, host */
-    int         traces;
-    int         traced, restored; /* how many are filled; how many of them MaRe has undone */
-    int         flip;             /* whose turn it was */
-    vr_extras   extras;
-    int        *tokens_after; /* [depth, images_max], host: tokens that left each block */
+    /* Token reduction; no buffers where no schedule has steps. */
+    vr_run_needs       needs;
+    const vr_schedule *schedule;         /* the one that is followed now; borrowed, fits the needs */
+    vr_mat             other_x;          /* [tokens_max, C] x and this one take turns */
+    int               *other_offsets;    /* [images_max + 1], host; the same for offsets */
+    float             *ones;             /* [tokens_max] sizes before anything was merged */
+    float             *size[2];          /* [tokens_max] each: sizes after a reduction, taking turns */
+    float             *scores;           /* [tokens_max] the class row of attention, where a step asks for it */
+    vr_mat             mean_keys;        /* [tokens_max, C / heads] likewise */
+    vr_trace          *trace;            /* [needs.traces] of the reductions in their order, host */
+    int                traced, restored; /* how many are filled; how many of them MaRe has undone */
+    int                flip;             /* whose turn it was */
+    vr_extras          extras;
+    int               *tokens_after; /* [depth, images_max], host: tokens that left each block */
 
     vr_tap *tap; /* NULL: nobody looks */
     void   *tap_user;
@@ -52,9 +61,8 @@ struct vr_run {
 };
 
 /* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size).
- *   schedule  moved into the run
- *   trace     every reduction is traced, not only those that MaRe will undo */
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_schedule *schedule, int token_budget, bool trace, vr_error *err);
+ * The caller then says which schedule to follow. */
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err);
 void      vr_run_close(vr_run *run);
 
 #endif

@@ -11,7 +11,7 @@ const vr_extras *vr_reduce_extras(vr_run *run, const vr_step *step, const vr_tok
 {
     const bool scores = step && (step->method == VR_EVIT || step->method == VR_DIFFRATE);
     const bool mean_keys = step && (step->method == VR_TOME || (step->method == VR_MAME && step->feature == VR_FEATURE_K_MEAN));
-    run->extras = (vr_extras){.size = run->schedule.proportional && in->size != run->ones ? in->size : NULL};
+    run->extras = (vr_extras){.size = run->schedule->proportional && in->size != run->ones ? in->size : NULL};
     if (scores) run->extras.class_scores = run->scores;
     if (mean_keys) run->extras.mean_keys = vr_mat_rows(run->mean_keys, 0, in->x.rows);
     return run->extras.size || scores || mean_keys ? &run->extras : NULL;
@@ -43,7 +43,7 @@ static vr_mame mame_options(const vr_run *run, const vr_step *step)
                      .refine = step->refine,
                      .force = (vr_force)step->forced,
                      .dot = step->similarity == VR_SIMILARITY_DOT,
-                     .by_batch = run->schedule.scope == VR_SCOPE_BATCH,
+                     .by_batch = run->schedule->scope == VR_SCOPE_BATCH,
                      .by_mass = step->weights == VR_WEIGHTS_MASS,
                      .partition = (vr_partition)step->partition,
                      .share = step->share,
@@ -56,7 +56,7 @@ vr_tokens vr_reduce(vr_run *run, const vr_step *step, vr_tokens in, vr_mat keys)
     vr_backend *be = run->backend;
     vr_tokens   out = other(run, &in);
     vr_mat      mean_keys = vr_mat_rows(run->mean_keys, 0, in.x.rows);
-    vr_trace   *trace = run->traced < run->traces ? &run->trace[run->traced++] : NULL;
+    vr_trace   *trace = run->traced < run->needs.traces ? &run->trace[run->traced++] : NULL;
     switch (step->method) {
     case VR_MAME: {
         vr_mame how = mame_options(run, step);
@@ -97,7 +97,7 @@ vr_tokens vr_restore(vr_run *run, const vr_step *step, vr_tokens in)
 
 void vr_reduce_pooling(const vr_run *run, const float *size, vr_pooling *how)
 {
-    const vr_schedule *s = &run->schedule;
+    const vr_schedule *s = run->schedule;
     if (!size || s->count == 0) return;
     const vr_method method = s->steps[0].method;
     if (method == VR_EVIT || (method == VR_MAME && s->pool == VR_MERGE_POOL_PLAIN)) return;

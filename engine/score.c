@@ -6,12 +6,28 @@
 #include <math.h>
 #include <stdlib.h>
 
-double vr_cross_entropy(const float *logits, int classes, int label)
+static double log_sum_exp(const float *logits, int classes)
 {
     double top = logits[0], sum = 0;
     for (int i = 1; i < classes; i++) top = fmax(top, (double)logits[i]);
     for (int i = 0; i < classes; i++) sum += exp((double)logits[i] - top);
-    return log(sum) + top - (double)logits[label];
+    return log(sum) + top;
+}
+
+double vr_cross_entropy(const float *logits, int classes, int label)
+{
+    return log_sum_exp(logits, classes) - (double)logits[label];
+}
+
+double vr_divergence(const float *of, const float *logits, int classes)
+{
+    const double p_sum = log_sum_exp(of, classes), q_sum = log_sum_exp(logits, classes);
+    double       sum = 0;
+    for (int i = 0; i < classes; i++) {
+        const double p = (double)of[i] - p_sum, q = (double)logits[i] - q_sum;
+        sum += exp(p) * (p - q);
+    }
+    return sum;
 }
 
 void vr_wilson(double *low, double *high, size_t hits, size_t n)

@@ -8,6 +8,9 @@
 /* -log softmax(logits)[label], in float64. */
 double vr_cross_entropy(const float *logits, int classes, int label);
 
+/* KL divergence of softmax(logits) from softmax(of), in nats: what is lost where the former stands for the latter. */
+double vr_divergence(const float *of, const float *logits, int classes);
+
 /* Wilson's 95 % interval of the share hits / n; 0 to 1 where n is 0. */
 void vr_wilson(double *low, double *high, size_t hits, size_t n);
 

@@ -169,7 +169,7 @@ static void regroup(follower *f)
 
 static void follow(follower *f, const vitrun *v, int image, int block)
 {
-    const vr_schedule *s = &v->run.schedule;
+    const vr_schedule *s = v->run.schedule;
     const vr_trace    *trace = v->run.trace;
     begin(f);
     for (int l = 0; l <= block; l++) {

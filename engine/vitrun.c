@@ -184,7 +184,7 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .parameters = m->parameters,
         .weight_bytes = m->weight_bytes,
         .gmacs = plain_gmacs(m),
-        .merge = v->title,
+        .merge = v->setting[0].title,
         .recipe = c->recipe.name,
         .activation_bytes = v->run.device_bytes,
         .load_seconds = seconds,
@@ -197,80 +197,25 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
     }
 }
 
-vr_merge_words vr_merge_words_of(const vitrun_merge *m)
-{
-    if (!m) return (vr_merge_words){0};
-    return (vr_merge_words){.merge = m->method,
-                            .tau = m->tau,
-                            .layers = m->layers,
-                            .r = m->r,
-                            .keep = m->keep,
-                            .rates = m->rates,
-                            .rates_from = m->rates_from,
-                            .scope = m->scope,
-                            .pool = m->pool,
-                            .weights = m->weights,
-                            .prop_attn = m->prop_attn,
-                            .rule = m->rule,
-                            .refine = m->refine,
-                            .partition = m->partition,
-                            .feature = m->feature,
-                            .similarity = m->similarity,
-                            .forced = m->forced,
-                            .seed = m->seed,
-                            .restore = m->restore,
-                            .restore_mode = m->restore_mode,
-                            .fuse = m->fuse};
-}
-
-static vr_status make_schedule(vr_schedule *out, const char *data_dir, const vitrun_merge *m, const vr_config *c, vr_error *err)
-{
-    const vr_merge_model model = vr_merge_model_of(c);
-    const vr_merge_words words = vr_merge_words_of(m);
-    if (vr_merge_words_check(&words, err)) return err->code;
-    return vr_schedule_make(out, data_dir, &words, &model, err);
-}
-
-/* Features of patches are one answer of one length. */
-static vr_status check_patches(const vr_model *m, const vr_schedule *s, vr_error *err)
-{
-    if (m->answer != VR_FEATURES_PATCHES) return VR_OK;
-    if (m->grids > 1)
-        return vr_fail(err, VR_E_USAGE, "features", "Features of patches are given for one image size, but %d were named.",
-                       m->grids);
-    if (s->count == 0 || s->steps[s->count - 1].method == VR_MARE) return VR_OK;
-    return vr_fail(err, VR_E_USAGE, "features",
-                   "Features of patches need every patch, but %s leaves fewer; have mame's merges restored (--restore %d), or "
-                   "merge nothing.",
-                   s->name, m->config.depth - 1);
-}
-
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
 {
-    char        data_dir[4096];
-    vr_config   c = {0};
-    vr_schedule schedule = {0};
-    bool        fit = false;
+    char      data_dir[4096];
+    vr_config c = {0};
+    bool      fit = false;
     if (check_device(o, err) || set_limits(v, o, err)) return err->code;
     if (o->threads < 0 || o->threads > 1024)
         return vr_fail(err, VR_E_USAGE, "threads", "%d threads cannot be; name 1 to 1024, or 0 for all.", o->threads);
     if (o->model && o->random) return vr_fail(err, VR_E_USAGE, "random", "Either a model or random weights, not both.");
     if (o->model && !(v->path = strdup(o->model))) return vr_fail(err, VR_E_MEMORY, "", "No memory.");
     if (vr_data_dir(data_dir, sizeof data_dir, o->data_dir, err)) return err->code;
+    if (!(v->data_dir = strdup(data_dir))) return vr_fail(err, VR_E_MEMORY, "", "No memory.");
     vr_status status = read_config(&c, &fit, data_dir, o, err);
     if (status == VR_OK) status = v->backend.ops->open(&v->backend, o->threads, err);
     if (status == VR_OK) status = load(v, o, &c, fit, err);
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
-    if (make_schedule(&schedule, data_dir, o->merge, &v->model.config, err)) return err->code;
-    if (check_patches(&v->model, &schedule, err)) {
-        vr_schedule_free(&schedule);
-        return err->code;
-    }
-    snprintf(v->title, sizeof v->title, "%s", vr_schedule_name(&schedule).text);
-    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET,
-                    o->keep_trace != 0, err))
-        return err->code;
+    v->token_budget = o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET;
+    if (vr_setting_add(v, o->merge, err)) return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
     return VR_OK;
@@ -306,10 +251,12 @@ void vitrun_close(vitrun *v)
     free(v->cost);
     free(v->cost_tokens);
     vr_run_close(&v->run);
+    vr_settings_free(v);
     vr_model_free(&v->model);
     if (v->backend.impl) v->backend.ops->close(&v->backend);
     vr_labels_free(&v->labels);
     free(v->path);
+    free(v->data_dir);
     free(v);
 }
 
@@ -390,7 +337,7 @@ static vr_status check_logits(const vitrun *v, const float *logits, int images, 
 static vr_status check_scope(const vitrun *v, int images, vr_error *err)
 {
     const int most = v->run.tokens_max / v->about.tokens;
-    if (v->run.schedule.scope != VR_SCOPE_BATCH || images <= most) return VR_OK;
+    if (v->run.schedule->scope != VR_SCOPE_BATCH || images <= most) return VR_OK;
     return vr_fail(
         err, VR_E_USAGE, "scope",
         "Merging over the whole batch needs all %d images at once, but only %d fit the token budget; use smaller batches.",

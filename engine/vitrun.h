@@ -119,6 +119,14 @@ const vitrun_about_t *vitrun_about(const vitrun *v);
 const char *vitrun_label(const vitrun *v, int i);
 const char *vitrun_synset(const vitrun *v, int i);
 
+/* Other ways of merging for the same model; vitrun_options.merge is number 0, and the one in use until another is chosen.
+ * vitrun_add_merge gives the next one its number; vitrun_use_merge chooses for the calls that follow (and about->merge).
+ * Weights stay; memory for activations grows where the new way needs more.  vitrun_merge_name: as about->merge; "" where
+ * there is none.  Errors: VITRUN_USAGE and VITRUN_MODEL as for vitrun_options.merge, VITRUN_MEMORY. */
+int         vitrun_add_merge(vitrun *v, const vitrun_merge *merge, int *setting, vitrun_error *err);
+int         vitrun_use_merge(vitrun *v, int setting, vitrun_error *err);
+const char *vitrun_merge_name(const vitrun *v, int setting);
+
 /* Normalised pixels in, logits out.
  *   pixels   [images] pointers to [3, height, width] f32
  *   sizes    [images] {height, width}, each one that was named at opening; NULL: all of the model's size
@@ -166,7 +174,8 @@ int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_err
 
 /* Many picture files: decoded on other threads while earlier ones are computed. */
 typedef struct {
-    size_t       index; /* of the path in the call */
+    size_t       index;   /* of the path in the call */
+    int          setting; /* place in the list of settings of the call; 0 where it had none */
     const char  *path;
     int          code;          /* VITRUN_OK, or why this one has no answer */
     const char  *error;         /* the sentence, or NULL */
@@ -177,13 +186,20 @@ typedef struct {
     double       decode_ms, resize_ms, infer_ms; /* infer: this image's share of its batch */
 } vitrun_result;
 
-/* Called once for each path, in the order of the paths, from the calling thread.  Not 0: stop early. */
+/* Called once for each path (and setting), in the order of the paths, from the calling thread.  Not 0: stop early. */
 typedef int vitrun_result_fn(const vitrun_result *r, void *user);
 
 /* A broken file is a result with its error, never a stop.  batch 0: chosen.  Returns VITRUN_OK also where files failed;
  * other codes where the run itself could not go on. */
 int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
                     vitrun_error *err);
+
+/* The same under several ways of merging: each picture is decoded once, and each batch is computed under one after the
+ * other, beginning with another one from batch to batch, so that what disturbs the machine disturbs all alike.
+ * `each` is called for path 0 under settings[0], settings[1], ..., then for path 1.
+ *   settings   [setting_count] numbers of ways of merging */
+int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
+                          vitrun_result_fn *each, void *user, vitrun_error *err);
 
 /* The k largest logits with softmax probabilities over all classes, best first; ties by lower index.
  *   out [min(k, classes)]; returns how many were written. */

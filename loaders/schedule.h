@@ -19,6 +19,8 @@
 #ifndef VR_SCHEDULE_H
 #define VR_SCHEDULE_H
 
+#include <stdio.h>
+
 #include "config.h"
 
 typedef enum { VR_MAME, VR_TOME, VR_EVIT, VR_DIFFRATE, VR_MARE, VR_METHODS } vr_method;
@@ -120,6 +122,10 @@ vr_status vr_schedule_read(vr_schedule *out, const char *data_dir, const char *p
                            vr_error *err);
 
 void vr_schedule_free(vr_schedule *s); /* an empty one is allowed, twice too */
+
+/* Write it as a file that vr_schedule_read takes back to the same steps: one step a block, every option said.
+ *   name    letters, digits, _, - and . only;  source, model: any text of at most 239 and 95 bytes */
+void vr_schedule_write(FILE *f, const vr_schedule *s, const char *name, const char *source, const char *model);
 
 /* The reduction (or, with restores, the restoration) of a block; NULL: none. */
 const vr_step *vr_schedule_at(const vr_schedule *s, int layer, bool restores);

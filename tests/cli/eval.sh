@@ -35,7 +35,7 @@ cat >match.py <<'END'
 import csv, json, math, os
 answers = {os.path.basename(r["file"]): r["topk"] for r in map(json.loads, open("answers"))}
 rows = list(csv.DictReader(open("p.csv")))
-assert len(rows) == 6 and list(rows[0])[:4] == ["file", "label", "index1", "logit1"] and list(rows[0])[-3:] == ["tokens", "gmacs", "error"]
+assert len(rows) == 6 and list(rows[0])[:4] == ["file", "label", "index1", "logit1"] and list(rows[0])[-4:] == ["tokens", "gmacs", "merge", "error"]
 loss = 0
 for r in rows:
     top = answers[os.path.basename(r["file"])]
@@ -172,6 +172,66 @@ echo 'dear diary' >diary
 run tiny --imagenet index --state diary
 check '--state never overwrites what is no state' all test "$code" -eq 2 -- grep -qx 'dear diary' diary
 exits '--state and decisions for the batch' 2 eval -m "$TINY" -q --imagenet index --state t --merge mame --merge-scope batch
+
+# ---- many settings in one pass ----
+sweep='none; mame tau=0.6|0.9; tome r=1..3:2'
+run tiny --imagenet index --json --no-timing --sweep "$sweep" --predictions sweep.csv
+cp out sweep.json
+check '--sweep: runs' all test "$code" -eq 1 -- json
+n=0 bad=''
+while read -r words; do
+    # shellcheck disable=SC2086
+    run tiny --imagenet index --json --no-timing --predictions one.csv $words
+    cat >row.py <<'END'
+import csv, json, sys
+n = int(sys.argv[1])
+alone, row = json.load(open("out")), json.load(open("sweep.json"))[n]
+assert len(json.load(open("sweep.json"))) == 5
+assert {k: v for k, v in row.items() if k in alone} == alone, (alone, row)
+mine = [r for r in csv.reader(open("sweep.csv")) if r[-2] == row["merge"]]
+assert mine == list(csv.reader(open("one.csv")))[1:]
+END
+    python3 row.py $n 2>>err || bad="$bad $n"
+    n=$((n + 1))
+done <<'END'
+--merge none
+--merge mame --tau 0.6
+--merge mame --tau 0.9
+--merge tome --r 1
+--merge tome --r 3
+END
+check "--sweep: each row is that of a run of its own, bit for bit$bad" all test -z "$bad" -- test $n -eq 5
+cat >agrees.py <<'END'
+import csv, json
+rows = json.load(open("sweep.json"))
+plain = {r["file"]: r["index1"] for r in csv.DictReader(open("sweep.csv")) if r["merge"] == "none" and not r["error"]}
+for row in rows:
+    mine = {r["file"]: r["index1"] for r in csv.DictReader(open("sweep.csv")) if r["merge"] == row["merge"] and not r["error"]}
+    assert row["agreement_count"] == sum(mine[f] == plain[f] for f in plain), row
+    assert row["unmerged_top1"] == rows[0]["top1"]
+assert rows[0]["agreement"] == 100 and any(r["agreement"] < 100 for r in rows)
+END
+check '--sweep: agreement is counted from the answers' python3 agrees.py
+for batch in 1 3; do
+    run tiny --imagenet index --json --no-timing --sweep "$sweep" -b $batch -t 1
+    check "--sweep: the same bits by batches of $batch" cmp -s out sweep.json
+done
+run tiny --imagenet index --json --no-timing --sweep "$sweep" --predictions again.csv --state w
+head -c $(($(wc -c <w) * 2 / 3)) w >w2 && mv w2 w
+rm -f again.csv
+run tiny --imagenet index --json --no-timing --sweep "$sweep" --predictions again.csv --state w
+check '--sweep with --state: cut and resumed, the same' all cmp -s out sweep.json -- cmp -s again.csv sweep.csv
+run tiny --imagenet index --json --no-timing --sweep 'tau=0.6|0.9' --merge mame --state w
+check '--sweep with the state of another sweep' all test "$code" -eq 2 -- says 'other settings'
+run tiny --imagenet index --json --no-timing --sweep 'tau=0.6|0.9' --merge mame --agreement
+check '--sweep: --agreement adds the unmerged model' all prints '"merge":"none"' -- prints '"agreement":'
+run tiny --imagenet index --sweep 'none; tome r=2' -f csv
+check '--sweep: CSV has a line a setting' lines 3
+run tiny --imagenet index --sweep 'none; tome r=2'
+check '--sweep: a table' all prints 'speed-up' -- prints 'tome_r2'
+exits '--sweep names a setting twice' 2 eval -m "$TINY" --imagenet index --sweep 'tome r=2; tome r=2'
+exits '--sweep with what a method ignores' 2 eval -m "$TINY" --imagenet index --sweep 'tome tau=2'
+exits '--sweep with nothing' 2 eval -m "$TINY" --imagenet index --sweep ''
 
 # ---- Ctrl-C ----
 for i in $(seq 40); do cp sample/china.jpg "right/val/n01440764/$i.jpg"; done

@@ -173,3 +173,58 @@ Test(pictures, one_side_is_no_size)
     cr_expect(strstr(e.text, "0x16"), "%s", e.text);
     vitrun_close(v);
 }
+
+typedef struct {
+    int   calls, outputs;
+    float logits[64][16];
+    char  order[64]; /* path and setting of each call, in one number */
+    int   tokens[64];
+} answers;
+
+static int note_answer(const vitrun_result *r, void *user)
+{
+    answers *a = user;
+    a->order[a->calls] = (char)(10 * (int)r->index + r->setting);
+    if (r->code == VITRUN_OK) {
+        memcpy(a->logits[a->calls], r->logits, (size_t)a->outputs * sizeof(float));
+        a->tokens[a->calls] = r->tokens[0];
+    }
+    a->calls++;
+    return 0;
+}
+
+/* Broken if it fails: a sweep gives a setting the answers of another, or of another picture. */
+Test(pictures, many_settings_give_what_each_gives_alone)
+{
+    static const char *const  paths[] = {"tests/pictures/china.jpg", "tests/bad/absent.jpg", "tests/pictures/flower.jpg",
+                                         "tests/pictures/rgb.png", "tests/pictures/grey.png"};
+    static const vitrun_merge ways[] = {{.method = "none"}, {.method = "mame", .tau = "0.5"}, {.method = "tome", .r = "2"}};
+    static const int          asked[] = {2, 0, 1};
+    static answers            together, alone;
+    vitrun_error              e = {0};
+    vitrun_options            o = vitrun_defaults();
+    vitrun                   *v;
+    int                       number[3] = {0};
+    o.model = good, o.threads = 2;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    for (int k = 1; k < 3; k++) cr_assert_eq(vitrun_add_merge(v, &ways[k], &number[k], &e), VITRUN_OK, "%s", e.text);
+    cr_expect_str_eq(vitrun_about(v)->merge, "none");
+    cr_expect_str_eq(vitrun_merge_name(v, number[2]), "tome_r2");
+    together.outputs = alone.outputs = vitrun_about(v)->outputs;
+    cr_assert_eq(vitrun_classify_under(v, asked, 3, paths, 5, 2, note_answer, &together, &e), VITRUN_OK, "%s", e.text);
+    cr_assert_eq(together.calls, 15);
+    for (int i = 0; i < 15; i++) cr_expect_eq(together.order[i], 10 * (i / 3) + i % 3);
+    for (int k = 0; k < 3; k++) {
+        alone.calls = 0;
+        cr_assert_eq(vitrun_use_merge(v, asked[k], &e), VITRUN_OK);
+        cr_assert_eq(vitrun_classify(v, paths, 5, 3, note_answer, &alone, &e), VITRUN_OK, "%s", e.text);
+        for (int i = 0; i < 5; i++) {
+            cr_expect_eq(memcmp(alone.logits[i], together.logits[3 * i + k], sizeof alone.logits[i]), 0, "%d %d", i, k);
+            cr_expect_eq(alone.tokens[i], together.tokens[3 * i + k]);
+        }
+    }
+    cr_expect_neq(memcmp(together.logits[0], together.logits[1], sizeof together.logits[0]), 0);
+    cr_expect_eq(vitrun_use_merge(v, 3, &e), VITRUN_USAGE);
+    cr_expect_eq(vitrun_add_merge(v, &(vitrun_merge){.method = "tome", .r = "-1"}, &number[0], &e), VITRUN_USAGE);
+    vitrun_close(v);
+}

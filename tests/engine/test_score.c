@@ -15,6 +15,17 @@ Test(score, cross_entropy)
     cr_assert(near(vr_cross_entropy(large, 3, 2), 2000, 1e-9));
 }
 
+/* Broken: `tune` follows a divergence that is not one. */
+Test(score, divergence)
+{
+    const float  even[] = {0, 0}, tilted[] = {1, 0}, far[] = {3000, 0};
+    const double p = 1 / (1 + exp(-1));
+    cr_assert(near(vr_divergence(tilted, tilted, 2), 0, 1e-15));
+    cr_assert(near(vr_divergence(tilted, even, 2), p * log(2 * p) + (1 - p) * log(2 * (1 - p)), 1e-12));
+    cr_assert(near(vr_divergence(even, far, 2), 1500 - log(2), 1e-9));
+    cr_assert(near(vr_divergence(far, even, 2), log(2), 1e-12));
+}
+
 /* Broken: the interval that results carry is not the one that is named.  Values of statsmodels' proportion_confint. */
 Test(score, wilson)
 {

@@ -461,3 +461,36 @@ Test(schedule, mutants_of_words, .timeout = 120)
         vr_schedule_free(&s);
     }
 }
+
+/* ---- written ---- */
+
+/* Broken if it fails: the file that `tune` writes is another schedule than the one it measured. */
+Test(schedule, what_is_written_is_read_back_as_the_same, .init = scratch_begin, .fini = scratch_end)
+{
+    static const vr_merge_words asked[] = {
+        {.merge = "mame", .tau = "0.9,0.8125,0.7", .layers = "1,4,7", .restore = "9", .restore_mode = "copy"},
+        {.merge = "mame", .weights = "mass", .rule = "similarity", .refine = "off", .partition = "random", .seed = "7"},
+        {.merge = "mame", .feature = "k-mean", .similarity = "dot", .tau = "12.5", .scope = "batch", .forced = "drop"},
+        {.merge = "tome", .r = "13", .prop_attn = "off"},
+        {.merge = "evit", .keep = "0.123456789", .fuse = true},
+        {.merge = "diffrate", .rates_from = "deit_small:2.9"},
+        {.merge = "none"},
+    };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        vr_error    err = {0};
+        vr_schedule made, again;
+        cr_assert_eq(vr_schedule_make(&made, "configs", &asked[i], &dinov2_s, &err), VR_OK, "%zu: %s", i, err.text);
+        FILE *f = fopen(scratch_path("s.json"), "w");
+        vr_schedule_write(f, &made, "tuned", "a \"quoted\" source\n", "dinov2_small");
+        fclose(f);
+        cr_assert_eq(vr_schedule_read(&again, "configs", scratch_path("s.json"), &dinov2_s, &err), VR_OK, "%zu: %s", i,
+                     err.text);
+        cr_expect_eq(again.count, made.count);
+        cr_expect_eq(memcmp(again.steps, made.steps, (size_t)made.count * sizeof *made.steps), 0, "schedule %zu", i);
+        cr_expect_eq(again.scope, made.scope);
+        cr_expect_eq(again.proportional, made.proportional);
+        cr_expect_str_eq(again.source, "a \"quoted\" source\n");
+        vr_schedule_free(&made);
+        vr_schedule_free(&again);
+    }
+}
