@@ -13,7 +13,8 @@ enum {
     RIGHT = 584,
     BOTTOM = 378, /* the area between the axes of a figure; the legend is beside it */
     LEGEND_LINES = 18,
-    LEGEND_LETTERS = 25
+    LEGEND_LETTERS = 25,
+    ROOM = 70 /* boxes a point: its marker, its label, and a line across the whole area */
 };
 
 const report_axis report_axis_gmacs = {"GMACs a picture, merging’s own included", report_gmacs, 1e-3, 0, INFINITY};
@@ -149,6 +150,7 @@ static void open_svg(FILE *f, int width, int height, const char *name, const cha
 {
     fprintf(f, "<svg class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", width, height);
     report_escape(f, name);
+    fputs(" – ", f);
     report_escape(f, more);
     fputc('"', f);
     if (standalone)
@@ -161,7 +163,7 @@ static void open_svg(FILE *f, int width, int height, const char *name, const cha
 
 void report_figure(FILE *f, const report_section *s, const report_axis *x, const report_axis *y, bool standalone)
 {
-    report_plot p = {.f = f, .area = {LEFT, TOP, RIGHT, BOTTOM}, .room = 40 * s->rows};
+    report_plot p = {.f = f, .area = {LEFT, TOP, RIGHT, BOTTOM}, .room = ROOM * s->rows};
     p.taken = vr_alloc(p.room, sizeof *p.taken);
     if (!p.taken) p.room = 0; /* then there are no labels */
     p.x = scale(s, x, y, x, LEFT, RIGHT);
@@ -205,7 +207,7 @@ void report_tokens_figure(FILE *f, const report_section *s, const report_curve *
     p.x = report_scale_make(0, blocks - 1, 1, 0, blocks > 1 ? blocks - 1 : 1, LEFT + 8, SMALL_RIGHT);
     p.y = report_scale_make(0, most, 1, 0, INFINITY, SMALL_BOTTOM, TOP);
     if (p.x.step < 1) p.x.step = 1, p.x.ticks = 2, p.x.decimals = 0;
-    open_svg(f, SMALL_WIDTH, SMALL_HEIGHT, "tokens after each block: ", report_curve_name(c).text, false);
+    open_svg(f, SMALL_WIDTH, SMALL_HEIGHT, "tokens after each block", report_curve_name(c).text, false);
     report_plot_axes(&p, "after block", "tokens");
     if (s->base && s->base->blocks) draw_tokens(&p, s, s->base, "base");
     report_plot labels = p;

@@ -74,7 +74,8 @@ void report_plot_take(report_plot *p, report_box box)
 
 void report_plot_take_line(report_plot *p, double x0, double y0, double x1, double y1)
 {
-    const int steps = 1 + (int)(hypot(x1 - x0, y1 - y0) / 6);
+    enum { STEP = 10 }; /* the gaps are lower than a label */
+    const int steps = 1 + (int)(hypot(x1 - x0, y1 - y0) / STEP);
     for (int i = 0; i <= steps && p->count + p->lines < p->room; i++) {
         const double x = x0 + (x1 - x0) * i / steps, y = y0 + (y1 - y0) * i / steps;
         p->taken[p->room - ++p->lines] = (report_box){x - 2, y - 2, x + 2, y + 2};

@@ -65,6 +65,9 @@ run vitrun report none.json evit.json fused.json -o page.html
 check 'separate files: one section; speeds are pictures a second, speed-ups are about' all test "$code" -eq 0 -- \
     times '<section>' 2 page.html -- holds page.html 'pictures a second, arithmetic alone' -- holds page.html '<td>≈ 1.33</td>'
 check 'a variant is a curve of its own' all holds page.html '>EViT</text>' -- holds page.html '>EViT, fused</text>'
+result evit_l3+6+9_k0.9 99 4.95 45 >more.json
+run vitrun report evit.json more.json -f svg
+check 'a curve of two points: both are labelled' all prints '>k0.7</text>' -- prints '>k0.9</text>'
 sed 's/"threads":2/"threads":1/; s/f32/f16/' evit.json >other.json
 run vitrun report none.json evit.json other.json -o page.html
 check 'other threads: sections, and why' all test "$code" -eq 0 -- times '<section>' 3 page.html -- holds page.html 'they differ in: element type, threads.'
