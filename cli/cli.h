@@ -75,6 +75,7 @@ int cmd_embed(const cli_options *o);
 int cmd_tokens(const cli_options *o);
 int cmd_tune(const cli_options *o);
 int cmd_eval(const cli_options *o);
+int cmd_report(const cli_options *o);
 int cmd_forward(const cli_options *o);
 int cmd_pixels(const cli_options *o);
 int cmd_info(const cli_options *o);

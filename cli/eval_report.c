@@ -210,6 +210,7 @@ static void fields(writer *w, const eval *e, const sums *s)
     text(w, "layout", e->data.layout);
     count(w, "class_folders", e->data.folders);
     count(w, "unreadable_folders", e->data.unreadable);
+    if (timed) text(w, "cpu", cli_machine_read().cpu);
     if (timed) count(w, "threads", (size_t)a->threads);
     if (timed) count(w, "resumed", e->resumed);
     if (timed) number(w, "seconds", e->seconds);

@@ -47,6 +47,18 @@ const cli_command cli_commands[] = {
      cmd_tune,
      1,
      SIZE_MAX},
+    {CLI_REPORT,
+     "report",
+     "RESULTS...",
+     "a page with figures and tables from results of eval",
+     "RESULTS are files that eval --json wrote: an object, or an array of them, one a setting of merging. The page is one\n"
+     "file without scripts: accuracy against arithmetic and speed, agreement, tokens, all numbers, hashes of the files. What\n"
+     "was measured differently gets a section of its own. Without -o it goes to standard output, unless that is a terminal;\n"
+     "-o NAME.md and -o NAME.svg choose their formats.",
+     {"vitrun report results/*.json -o report.html", "vitrun report sweep.json -f md"},
+     cmd_report,
+     1,
+     SIZE_MAX},
     {CLI_BENCH,
      "bench",
      "",
@@ -158,7 +170,7 @@ const cli_command cli_commands[] = {
 #define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE) /* of one picture too */
 #define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
 #define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
-#define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION)
+#define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT)
 
 static const char dtype_words[] = "auto f32 f16 bf16";
 
@@ -247,11 +259,12 @@ const cli_flag cli_flags[] = {
     {"max-pixels", 0, "N", "most pixels of a picture (default 50000000)", READERS, CLI_SIZE, AT(max_pixels), 1, 1e12, 0, 0},
     {"max-side", 0, "N", "longest side of a picture (default 16384)", READERS, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
 
-    {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD, CLI_TEXT, AT(output), 0, 0, 0, 0},
+    {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD | CLI_REPORT, CLI_TEXT, AT(output), 0, 0, 0, 0},
     {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
     {"format", 'f', "FORMAT", "jsonl (default), npy or safetensors", CLI_EMBED, CLI_CHOICE, AT(format), 0, 0, "jsonl json npy safetensors", 0},
     {"format", 'f', "FORMAT", "png, svg or json (default: what the ending of --output says)", CLI_TOKENS, CLI_CHOICE, AT(format), 0, 0, "png svg json", 0},
     {"format", 'f', "FORMAT", "table (default), json or csv", CLI_EVAL, CLI_CHOICE, AT(format), 0, 0, "table json csv", 0},
+    {"format", 'f', "FORMAT", "html (default), md: a table, or svg: accuracy against GMACs", CLI_REPORT, CLI_CHOICE, AT(format), 0, 0, "html md svg", 0},
     {"format", 'f', "FORMAT", "md (default), csv or json", CLI_BENCH, CLI_CHOICE, AT(format), 0, 0, "md csv json", 0},
     {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},

@@ -18,6 +18,7 @@ enum {
     CLI_EMBED = 512,
     CLI_TOKENS = 1024,
     CLI_EVAL = 2048,
+    CLI_REPORT = 4096,
     CLI_TUNE = 8192
 };
 
