@@ -62,7 +62,7 @@ static double speedup(const sums *s) { return s->compared ? s->plain_ms / s->inf
 /* Of the work saved, how much became speed: 1 where time falls as GMACs do, 0 where it does not fall. */
 static double saving_kept(const sums *s)
 {
-    const double ratio = s->plain_gmacs / s->gmacs;
+    const double ratio = s->plain_gmacs / (s->gmacs + s->merge_gmacs);
     return s->compared && ratio > 1.005 ? (speedup(s) - 1) / (ratio - 1) : NAN;
 }
 
