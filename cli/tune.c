@@ -122,6 +122,14 @@ static vr_status attempt_blocks(void *user, const double *s, vr_trial *out, vr_e
 {
     return attempt(user, s, true, out, err);
 }
+/* One tau for the blocks that are marked, none for the others. */
+static vr_status attempt_alike(void *user, const double *s, vr_trial *out, vr_error *err)
+{
+    const tune *t = user;
+    double      setting[TUNE_BLOCKS];
+    for (int b = 0; b < t->blocks; b++) setting[b] = t->alike[b] ? *s : 1;
+    return attempt(user, setting, true, out, err);
+}
 
 /* ---- pictures ---- */
 
@@ -202,6 +210,37 @@ static vr_target target_of(const cli_options *o)
     return (vr_target){o->target_gmacs, o->target_speed, o->target_agreement / 100};
 }
 
+/* One tau for some of the blocks, where that diverges less than what is at hand. */
+static vr_status start_alike(tune *t, double *setting, vr_trial *there, const vr_target *target, vr_error *err)
+{
+    double   values[MOST_VALUES], one;
+    vr_trial alike;
+    vr_error missed = {0};
+    if (vr_tune_one(&one, &alike, values, values_of(t, values), target, attempt_alike, t, &missed))
+        return strcmp(missed.rule, "target") == 0 ? VR_OK : vr_fail(err, missed.code, missed.rule, "%s", missed.text);
+    if (alike.divergence >= there->divergence) return VR_OK;
+    for (int b = 0; b < t->blocks; b++) setting[b] = t->alike[b] ? one : 1;
+    *there = alike;
+    return VR_OK;
+}
+
+/* A tau for each block: the best of a greedy descent, one tau for all blocks and one for those that merge by default,
+ * polished. */
+static vr_status search_blocks(tune *t, double *setting, vr_trial *there, const vr_target *target, vr_error *err)
+{
+    static const double levels[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
+    const int           by_default = 8;
+    if (vr_tune_blocks(setting, there, (size_t)t->blocks, levels, sizeof levels / sizeof *levels, target, attempt_blocks, t,
+                       err) ||
+        target->agreement > 0)
+        return err->code;
+    for (int b = 0; b < t->blocks; b++) t->alike[b] = true;
+    if (start_alike(t, setting, there, target, err)) return err->code;
+    for (int b = 0; b < t->blocks; b++) t->alike[b] = t->block[b] < by_default;
+    if (!t->o->merge.layers && start_alike(t, setting, there, target, err)) return err->code;
+    return vr_tune_polish(setting, there, (size_t)t->blocks, target, attempt_blocks, t, err);
+}
+
 /* One number at the cost of the setting by blocks, on the same held-out pictures. */
 static vr_status compare(tune *t, tune_found *found, tune_words *words, vr_error *err)
 {
@@ -228,12 +267,10 @@ static vr_status compare(tune *t, tune_found *found, tune_words *words, vr_error
 
 static vr_status search(tune *t, tune_found *found, tune_words words[2], vr_error *err)
 {
-    static const double by_block[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
-    const vr_target     target = target_of(t->o);
-    double              values[MOST_VALUES], setting[TUNE_BLOCKS];
+    const vr_target target = target_of(t->o);
+    double          values[MOST_VALUES], setting[TUNE_BLOCKS];
     if (t->blocks)
-        vr_tune_blocks(setting, &found->search, (size_t)t->blocks, by_block, sizeof by_block / sizeof *by_block, &target,
-                       attempt_blocks, t, err);
+        search_blocks(t, setting, &found->search, &target, err);
     else
         vr_tune_one(setting, &found->search, values, values_of(t, values), &target, attempt_one, t, err);
     if (err->code) return err->code;

@@ -33,6 +33,7 @@ typedef struct {
     double             plain_gmacs;
     int                blocks;             /* that may merge, with --per-block; else 0 */
     int                block[TUNE_BLOCKS]; /* their numbers */
+    bool               alike[TUNE_BLOCKS]; /* those that share one tau, while that is tried */
     size_t             trials;
     double             seconds;
 } tune;

@@ -39,4 +39,10 @@ vr_status vr_tune_one(double *found, vr_trial *there, const double *values, size
 vr_status vr_tune_blocks(double *setting, vr_trial *there, size_t blocks, const double *values, size_t count,
                          const vr_target *target, vr_trial_fn *attempt, void *user, vr_error *err);
 
+/* Better a setting by blocks that meets a target of cost or speed: small steps up and down, one block at a time, kept where
+ * they lower the divergence more than their cost is worth; then all are shifted back to the target.
+ *   setting  [blocks] in and out; 1: that block does not merge;  there: its trial, in and out.  Never left worse */
+vr_status vr_tune_polish(double *setting, vr_trial *there, size_t blocks, const vr_target *target, vr_trial_fn *attempt,
+                         void *user, vr_error *err);
+
 #endif

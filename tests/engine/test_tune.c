@@ -131,3 +131,25 @@ Test(tune, what_a_trial_fails_with_is_handed_on)
     err = (vr_error){0}, calls = 0;
     cr_expect_eq(vr_tune_blocks(tau, &there, 2, taus, 100, &(vr_target){.gmacs = 1}, broken, &calls, &err), VR_E_MEMORY);
 }
+
+/* Broken if it fails: polishing misses the target, or leaves a setting worse than it was. */
+Test(tune, polishing_betters_and_keeps_the_target)
+{
+    const vr_target target = {.gmacs = 7};
+    vr_error        err = {0};
+    vr_trial        there, before;
+    double          tau[] = {2 / 3.0, 2 / 3.0, 2 / 3.0};
+    blocks(NULL, tau, &there, &err);
+    there.gmacs = fmin(there.gmacs, 7); /* 7 but for rounding */
+    before = there;
+    cr_assert_eq(vr_tune_polish(tau, &there, 3, &target, blocks, NULL, &err), VR_OK, "%s", err.text);
+    cr_expect_leq(there.gmacs, 7);
+    cr_expect_lt(there.divergence, before.divergence * 0.8, "%g of %g", there.divergence, before.divergence);
+    cr_expect(tau[0] < tau[2], "%g %g %g", tau[0], tau[1], tau[2]);
+    double again[] = {tau[0], tau[1], tau[2]};
+    before = there;
+    cr_assert_eq(vr_tune_polish(again, &there, 3, &target, blocks, NULL, &err), VR_OK);
+    cr_expect_leq(there.divergence, before.divergence);
+    int calls = 0;
+    cr_expect_eq(vr_tune_polish(tau, &there, 1, &target, broken, &calls, &err), VR_E_MEMORY);
+}
