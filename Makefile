@@ -93,6 +93,9 @@ bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs 
 profile: $(BUILD)/profile  ## where the time goes, verb by verb (PICTURES="FILE..." BATCH=N RUNS=N)
 	$(BUILD)/profile weights/dinov2_small_imagenette $(or $(BATCH),8) $(or $(RUNS),10) $(or $(PICTURES),tests/pictures/china.jpg tests/pictures/flower.jpg)
 
+study: $(BUILD)/vitrun  ## README's table of token reduction, measured anew (IMAGENETTE=DIR, LIMIT=N for a sample)
+	IMAGENETTE="$(IMAGENETTE)" LIMIT="$(LIMIT)" BUILD=$(BUILD) bash tests/bench/study.sh
+
 install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/include $(DESTDIR)$(datadir)/vitrun
 	install -m 755 $(BUILD)/vitrun $(DESTDIR)$(bindir)/vitrun
@@ -169,5 +172,5 @@ $(BUILD)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile install uninstall clean help FORCE
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile study install uninstall clean help FORCE
 .DELETE_ON_ERROR:
