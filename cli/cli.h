@@ -52,6 +52,9 @@ typedef struct {
     const char *grid, *panels;                     /* tokens --grid, --panels */
     const char *imagenet;                          /* eval --imagenet */
     const char *labels, *labels_order, *class_map; /* eval --labels and the like */
+    const char *devkit_map;                        /* eval --devkit-map */
+    const char *real_labels, *valid_labels;        /* eval --real-labels, --valid-labels */
+    const char *compare, *differences;             /* eval --compare, --differences */
     int         limit;                             /* eval --limit; 0: all */
     const char *shuffle;                           /* eval --shuffle SEED */
     const char *predictions, *state;               /* eval --predictions, --state */

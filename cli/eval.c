@@ -19,7 +19,7 @@ static void check_order(eval *e)
     size_t          n = 0;
     for (size_t i = 0; answer && i < e->done; i++)
         if (!row[i].code) answer[n] = row[i].best[0], label[n++] = e->label[i];
-    e->suspect = answer && vr_order_suspect(label, answer, n, vitrun_about(e->v)->classes);
+    e->suspect = answer && vr_order_suspect(label, answer, n, e->valid ? e->valid_count : e->known.count);
     if (e->suspect && !e->warned)
         cli_note(e->o,
                  "this looks like wrong label order: %zu of %zu pictures are right, but those of a class agree on another one",
@@ -69,20 +69,16 @@ static void fail_row(eval_row *r, const vitrun_result *result)
 
 static int each(const vitrun_result *result, void *user)
 {
-    eval                 *e = user;
-    eval_setting         *s = &e->setting[result->setting];
-    const size_t          i = e->first + result->index;
-    eval_row             *r = &s->row[i];
-    const vitrun_about_t *about = vitrun_about(e->v);
-    vitrun_class          best[EVAL_BEST];
+    eval         *e = user;
+    eval_setting *s = &e->setting[result->setting];
+    const size_t  i = e->first + result->index;
+    eval_row     *r = &s->row[i];
     r->code = VITRUN_OK;
     r->decode_ms = result->decode_ms, r->resize_ms = result->resize_ms, r->infer_ms = result->infer_ms;
     if (result->code) {
         fail_row(r, result);
     } else {
-        vitrun_topk(result->logits, about->classes, e->k, best);
-        for (int k = 0; k < e->k; k++) r->best[k] = best[k].index, r->logit[k] = best[k].logit;
-        r->loss = vr_cross_entropy(result->logits, about->classes, e->label[i]);
+        eval_choose_best(e, r, result->logits, e->label[i]);
         r->gmacs = result->gmacs, r->merge_gmacs = result->merge_gmacs;
         memcpy(s->tokens + i * (size_t)e->depth, result->tokens, (size_t)e->depth * sizeof *s->tokens);
     }
@@ -120,16 +116,22 @@ static vr_status judge(eval *e, int batch, vr_error *err)
 
 /* ---- what is judged ---- */
 
+static vr_status know_classes(eval *e, vr_error *err)
+{
+    const int classes = vitrun_about(e->v)->classes;
+    e->class_words = vr_alloc_zeroed((size_t)classes, 2 * sizeof *e->class_words);
+    if (!e->class_words) return vr_fail(err, VR_E_MEMORY, "memory", "no memory for %d classes", classes);
+    for (int i = 0; i < classes; i++)
+        e->class_words[i] = vitrun_synset(e->v, i), e->class_words[classes + i] = vitrun_label(e->v, i);
+    e->known = (vr_classes){classes, e->class_words, e->class_words + classes};
+    return VR_OK;
+}
+
 static vr_status read_dataset(eval *e, vr_error *err)
 {
-    const int         classes = vitrun_about(e->v)->classes;
-    const char      **words = vr_alloc_zeroed((size_t)classes, 2 * sizeof *words);
-    const vr_classes  known = {classes, words, words + classes};
-    vr_dataset_source from = {e->o->imagenet, e->o->labels, e->o->labels_order, e->o->class_map};
-    if (!words) return vr_fail(err, VR_E_MEMORY, "memory", "no memory for %d classes", classes);
-    for (int i = 0; i < classes; i++) words[i] = vitrun_synset(e->v, i), words[classes + i] = vitrun_label(e->v, i);
-    vr_dataset_open(&e->data, &from, &known, err);
-    free(words);
+    const cli_options      *o = e->o;
+    const vr_dataset_source from = {o->imagenet, o->labels, o->labels_order, o->devkit_map, o->class_map};
+    vr_dataset_open(&e->data, &from, &e->known, err);
     if (e->data.unreadable) cli_note(e->o, "%zu folders cannot be read and are left out", e->data.unreadable);
     if (e->data.stray) cli_note(e->o, "%zu pictures lie beside the class folders and are left out", e->data.stray);
     return err->code;
@@ -248,7 +250,7 @@ static vr_status open_model(eval *e, vr_error *err)
     if (about->classes == 0)
         return vr_fail(err, VR_E_MODEL, "no-classifier",
                        "this model has no classifier, so it cannot be judged; give one that was fine-tuned");
-    if (add_settings(e, err)) return err->code;
+    if (know_classes(e, err) || add_settings(e, err)) return err->code;
     if (e->o->state && any_by_batch(e))
         return vr_fail(err, VR_E_USAGE, "flags",
                        "--state with --merge-scope batch is not supported yet: results depend on the batches, and a run that "
@@ -256,12 +258,14 @@ static vr_status open_model(eval *e, vr_error *err)
     return VR_OK;
 }
 
+static bool is_stdout(const char *path) { return path && strcmp(path, "-") == 0; }
+
 /* That FILE cannot be written should be known before hours of work; pipes and devices must not be opened twice. */
 static vr_status probe(const char *path, vr_error *err)
 {
     struct stat s;
     cli_output  out;
-    if (!path || strcmp(path, "-") == 0 || (stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode))) return VR_OK;
+    if (!path || is_stdout(path) || (stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode))) return VR_OK;
     if (cli_output_open(&out, path, err)) return err->code;
     return cli_output_close(&out, false, err);
 }
@@ -269,26 +273,31 @@ static vr_status probe(const char *path, vr_error *err)
 static vr_status check_flags(const cli_options *o, vr_error *err)
 {
     if (!o->imagenet) return vr_fail(err, VR_E_USAGE, "flags", "eval wants --imagenet DIR: where are the labelled pictures?");
-    if (o->predictions && strcmp(o->predictions, "-") == 0 && (!o->output || strcmp(o->output, "-") == 0))
+    if ((!o->output || is_stdout(o->output)) + is_stdout(o->predictions) + is_stdout(o->differences) > 1)
         return vr_fail(err, VR_E_USAGE, "flags",
-                       "--predictions and the results cannot both go to standard output; give -o FILE");
+                       "of the results, --predictions and --differences only one can go to standard output; give -o FILE");
     if (o->labels_order && !o->labels) return vr_fail(err, VR_E_USAGE, "flags", "--labels-order goes with --labels FILE");
-    if (probe(o->output, err) || probe(o->predictions, err)) return err->code;
+    if (o->devkit_map && (!o->labels_order || strcmp(o->labels_order, "devkit") != 0))
+        return vr_fail(err, VR_E_USAGE, "flags", "--devkit-map goes with --labels-order devkit");
+    if (o->differences && !o->compare) return vr_fail(err, VR_E_USAGE, "flags", "--differences goes with --compare FILE");
+    if (o->compare && o->sweep)
+        return vr_fail(err, VR_E_USAGE, "flags", "--compare goes with one way of merging, so not with --sweep");
+    if (probe(o->output, err) || probe(o->predictions, err) || probe(o->differences, err)) return err->code;
     return VR_OK;
 }
 
-static int write_predictions(const eval *e)
+/* A file with lines about pictures; `path` may be NULL. */
+static int write_lines(const eval *e, const char *path, bool (*write)(const eval *e, FILE *f))
 {
     cli_output out;
     vr_error   err = {0};
-    if (!e->o->predictions) return VR_OK;
+    if (!path) return VR_OK;
     if (e->done < e->count) {
-        cli_note(e->o, "'%s' is not written: the run did not end", vr_quotez(e->o->predictions).text);
+        cli_note(e->o, "'%s' is not written: the run did not end", vr_quotez(path).text);
         return VR_OK;
     }
-    if (cli_output_open(&out, e->o->predictions, &err)) return cli_failed(&err);
-    if (!eval_predictions(e, out.stream))
-        return cli_output_end(&out, false, cli_error(VR_E_MEMORY, "no memory for the predictions"));
+    if (cli_output_open(&out, path, &err)) return cli_failed(&err);
+    if (!write(e, out.stream)) return cli_output_end(&out, false, cli_error(VR_E_MEMORY, "no memory for a list of pictures"));
     return cli_output_end(&out, true, VR_OK);
 }
 
@@ -297,7 +306,7 @@ static int write_report(const eval *e, int code)
     cli_output out;
     vr_error   err = {0};
     if (cli_output_open(&out, e->o->output, &err)) return cli_failed(&err);
-    eval_report(e, out.stream);
+    if (!eval_report(e, out.stream)) code = cli_error(VR_E_MEMORY, "no memory for a list of pictures");
     return cli_output_end(&out, true, code);
 }
 
@@ -337,6 +346,9 @@ static void close_all(eval *e)
     cli_sweep_free(&e->sweep);
     vitrun_close(e->v);
     vr_dataset_close(&e->data);
+    eval_labels_close(e);
+    eval_compare_close(e);
+    free(e->class_words);
     free(e->pick);
     free(e->path);
     free(e->label);
@@ -347,15 +359,18 @@ int cmd_eval(const cli_options *o)
     vr_error err = {0};
     eval     e = {.o = o, .next_check = 200};
     int      batch, code = VR_OK;
-    if (check_flags(o, &err) || batch_size(o, &batch, &err) || open_model(&e, &err) || read_dataset(&e, &err) ||
-        choose(&e, &err) || eval_state_open(&e, &err))
+    if (check_flags(o, &err) || batch_size(o, &batch, &err) || open_model(&e, &err) || eval_labels_open(&e, &err) ||
+        read_dataset(&e, &err) || choose(&e, &err) || eval_labels_check(&e, &err) || eval_compare_open(&e, &err) ||
+        eval_state_open(&e, &err))
         goto done;
     say_resumed(&e);
     judge(&e, batch, &err);
     if (!err.code) {
-        code = write_predictions(&e);
-        int reported = write_report(&e, exit_code(&e));
-        if (!code) code = reported;
+        const int predicted = write_lines(&e, o->predictions, eval_predictions);
+        const int compared = write_lines(&e, o->differences, eval_differences_csv);
+        code = write_report(&e, exit_code(&e));
+        if (compared) code = compared;
+        if (predicted) code = predicted;
     }
 done:
     if (err.code) code = cli_failed(&err);

@@ -12,6 +12,7 @@ typedef struct {
     const eval_setting *of;
     bool                compared; /* with the unmerged model */
     size_t              images, skipped, top1, top5;
+    size_t              real_images, real_top1, real_top5; /* that ReaL judges, and its hits */
     size_t              agree, only_merged, only_unmerged; /* same answer; right where the other is wrong */
     double              loss, gmacs, merge_gmacs, decode_ms, resize_ms, infer_ms;
     double              plain_gmacs, plain_ms; /* of the unmerged model on the same pictures */
@@ -28,6 +29,25 @@ static void compare(sums *s, const eval_row *r, const eval_row *plain, int label
     s->plain_gmacs += plain->gmacs, s->plain_ms += plain->infer_ms;
 }
 
+static bool any_is(const int *labels, size_t n, int class)
+{
+    for (size_t l = 0; l < n; l++)
+        if (labels[l] == class) return true;
+    return false;
+}
+
+static void add_real(sums *s, const eval *e, size_t i)
+{
+    const int *labels, *best = s->of->row[i].best;
+    size_t     n;
+    bool       hit = false;
+    if (!eval_real_labels(e, i, &labels, &n)) return;
+    for (int k = 0; k < e->k; k++) hit |= any_is(labels, n, best[k]);
+    s->real_images++;
+    s->real_top1 += any_is(labels, n, best[0]);
+    s->real_top5 += hit;
+}
+
 static void add_picture(sums *s, const eval *e, size_t i)
 {
     const eval_row *r = &s->of->row[i], *plain = s->compared ? &e->setting[e->plain].row[i] : NULL;
@@ -42,6 +62,7 @@ static void add_picture(sums *s, const eval *e, size_t i)
     s->decode_ms += r->decode_ms, s->resize_ms += r->resize_ms, s->infer_ms += r->infer_ms;
     for (int l = 0; l < e->depth; l++) s->tokens[l] += s->of->tokens[i * (size_t)e->depth + (size_t)l];
     if (plain) compare(s, r, plain, e->label[i]);
+    add_real(s, e, i);
 }
 
 static sums add_up(const eval *e, const eval_setting *of)
@@ -179,6 +200,24 @@ static void agreement_fields(writer *w, const eval *e, const sums *s)
     number(w, "saving_kept", saving_kept(s));
 }
 
+static void real_fields(writer *w, const eval *e, const sums *s)
+{
+    if (!e->real.count) return;
+    number(w, "real_top1", percent(s->real_top1, s->real_images));
+    number(w, "real_top5", percent(s->real_top5, s->real_images));
+    count(w, "real_images", s->real_images);
+}
+
+static void comparison_fields(writer *w, const eval *e)
+{
+    if (!e->place) return;
+    const eval_comparison c = eval_compare_count(e);
+    count(w, "compared", c.compared);
+    count(w, "differ", c.differ);
+    count(w, "missing_there", c.missing_there);
+    count(w, "missing_here", c.missing_here);
+}
+
 static void fields(writer *w, const eval *e, const sums *s)
 {
     const vitrun_about_t *a = vitrun_about(e->v);
@@ -211,6 +250,9 @@ static void fields(writer *w, const eval *e, const sums *s)
     count(w, "class_folders", e->data.folders);
     count(w, "unreadable_folders", e->data.unreadable);
     if (timed) text(w, "cpu", cli_machine_read().cpu);
+    if (e->valid) count(w, "valid_labels", (size_t)e->valid_count);
+    real_fields(w, e, s);
+    comparison_fields(w, e);
     if (timed) count(w, "threads", (size_t)a->threads);
     if (timed) count(w, "resumed", e->resumed);
     if (timed) number(w, "seconds", e->seconds);
@@ -281,6 +323,25 @@ static void table_pictures(const eval *e, const sums *s, FILE *f)
     fprintf(f, "pictures     %zu judged, %zu skipped (%s", s->images, s->skipped, e->data.layout);
     if (e->data.folders) fprintf(f, ": %zu of %d classes", e->data.folders, vitrun_about(e->v)->classes);
     fputs(")\n", f);
+    if (e->valid) fprintf(f, "classes      %d of the model's %d are valid\n", e->valid_count, e->known.count);
+}
+
+static void table_real(const eval *e, const sums *s, FILE *f)
+{
+    if (!e->real.count) return;
+    fprintf(f, "ReaL         labels of %zu pictures", s->real_images);
+    if (s->real_images)
+        fprintf(f, ": top-1 %zu (%.3f), top-5 %zu (%.3f)", s->real_top1, percent(s->real_top1, s->real_images), s->real_top5,
+                percent(s->real_top5, s->real_images));
+    fputc('\n', f);
+}
+
+static void table_comparison(const eval *e, FILE *f)
+{
+    if (!e->place) return;
+    const eval_comparison c = eval_compare_count(e);
+    fprintf(f, "compared     %zu pictures, of which %zu differ; missing there %zu, missing here %zu\n", c.compared, c.differ,
+            c.missing_there, c.missing_here);
 }
 
 static void table(const eval *e, const eval_setting *of, FILE *f)
@@ -307,6 +368,8 @@ static void table(const eval *e, const eval_setting *of, FILE *f)
     if (s.compared && !e->o->no_timing)
         fprintf(f, "unmerged     %.3f GMACs; %.2f times as fast as it; of the saving, %.2f became speed\n", s.plain_gmacs,
                 speedup(&s), saving_kept(&s));
+    table_real(e, &s, f);
+    table_comparison(e, f);
     double top1 = percent(s.top1, s.images), top5 = percent(s.top5, s.images);
     fprintf(f, " * Acc@1 %.3f (%.3f) Acc@5 %.3f (%.3f)\n", top1, 100 - top1, top5, 100 - top5);
 }
@@ -327,6 +390,7 @@ static void list_line(const eval *e, const eval_setting *of, size_t width, FILE 
     cell(f, "%.2f", 100 * (double)s.top1 / (double)s.images);
     cell(f, "%.2f", 100 * s.low);
     cell(f, "%.2f", 100 * s.high);
+    if (e->real.count) cell(f, "%.2f", 100 * (double)s.real_top1 / (double)s.real_images);
     cell(f, "%.2f", e->plain == NO_PLAIN ? NAN : s.compared ? 100 * (double)s.agree / (double)s.images : 100);
     cell(f, "%.3f", s.gmacs);
     cell(f, "%.1f", s.tokens[e->depth - 1 - e->v->model.few]); /* the last block that computes every token */
@@ -346,13 +410,15 @@ static void list(const eval *e, FILE *f)
         if (cli_columns(e->setting[k].name) > width) width = cli_columns(e->setting[k].name);
     fputc('\n', f);
     cli_print_padded(f, "merge", width);
-    fprintf(f, "  %8s  %8s  %8s  %8s  %8s  %8s", "top-1 %", "from", "to", "agree %", "GMACs", "tokens");
+    fprintf(f, "  %8s  %8s  %8s", "top-1 %", "from", "to");
+    if (e->real.count) fprintf(f, "  %8s", "ReaL %");
+    fprintf(f, "  %8s  %8s  %8s", "agree %", "GMACs", "tokens");
     if (!e->o->no_timing) fprintf(f, "  %8s  %8s  %8s", "ms", "speed-up", "of saved");
     fputc('\n', f);
     for (size_t k = 0; k < e->settings; k++) list_line(e, &e->setting[k], width, f);
 }
 
-void eval_report(const eval *e, FILE *f)
+bool eval_report(const eval *e, FILE *f)
 {
     const char *form = e->o->json ? "json" : e->o->format ? e->o->format : "table";
     if (strcmp(form, "json") == 0)
@@ -361,8 +427,11 @@ void eval_report(const eval *e, FILE *f)
         csv(e, f);
     else if (e->o->sweep)
         list(e, f);
-    else
+    else {
         table(e, &e->setting[0], f);
+        return e->o->differences || eval_differences_table(e, f);
+    }
+    return true;
 }
 
 /* ---- predictions ---- */
@@ -395,14 +464,20 @@ static void prediction(const eval *e, const eval_setting *s, size_t i, FILE *f)
     fputc('\n', f);
 }
 
+size_t *eval_rows_of_data(const eval *e)
+{
+    size_t *row = vr_alloc_zeroed(e->data.count, sizeof *row);
+    for (size_t i = 0; row && i < e->done; i++) row[e->pick[i]] = i + 1;
+    return row;
+}
+
 bool eval_predictions(const eval *e, FILE *f)
 {
-    size_t *row = vr_alloc_zeroed(e->data.count, sizeof *row); /* of a place in the data, from 1 */
+    size_t *row = eval_rows_of_data(e);
     if (!row) return false;
     fputs("file,label", f);
     for (int k = 1; k <= EVAL_BEST; k++) fprintf(f, ",index%d,logit%d", k, k);
     fputs(",tokens,gmacs,merge,error\n", f);
-    for (size_t i = 0; i < e->done; i++) row[e->pick[i]] = i + 1;
     for (size_t p = 0; p < e->data.count; p++)
         for (size_t k = 0; k < e->settings && row[p]; k++)
             if (e->setting[k].shown) prediction(e, &e->setting[k], row[p] - 1, f);

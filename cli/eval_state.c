@@ -100,6 +100,7 @@ static uint64_t hash_options(const eval *e)
                                        (uint64_t)a->classes};
     uint64_t              h = mix(start(), numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) h = mix_text(h, words[i]);
+    if (e->valid) h = mix(h, e->valid, (size_t)e->valid_count * sizeof *e->valid);
     for (size_t k = 0; k < e->settings; k++) h = mix_text(h, e->setting[k].name);
     if (!o->sweep) return mix_merge(h, &o->merge);
     for (size_t k = 0; k < e->sweep.count; k++) h = mix_merge(h, &e->sweep.merge[k]);

@@ -28,7 +28,9 @@ const cli_command cli_commands[] = {
      "accuracy on a labelled set of pictures",
      "DIR, or val/ in it, holds a folder for each class, named by synset, by the model's name of the class or, where all\n"
      "classes are there, by index; or it holds the pictures themselves, and --labels names a file with their classes.\n"
-     "EXIF orientation is ignored unless --exif on. Broken pictures are left out, named, and counted.",
+     "EXIF orientation is ignored unless --exif on. Broken pictures are left out, named, and counted.\n"
+     "--compare finds pictures by the end of their path, else by file name where that is unique. A difference is listed\n"
+     "with its label, our class, theirs, and our logit's margin between the two where theirs is among our best five.",
      {"vitrun eval --imagenet imagenette2/val",
       "vitrun eval --imagenet ILSVRC2012 -m MODEL --merge mame --agreement --state run.state"},
      cmd_eval,
@@ -188,7 +190,8 @@ const cli_flag cli_flags[] = {
     {"scale", 0, "X", "pixels drawn for one of the model's, such as 0.5 or 2 (default: chosen)", CLI_TOKENS, CLI_REAL, AT(scale), 0.1, 16, 0, 0},
     {"imagenet", 0, "DIR", "the labelled pictures", CLI_EVAL, CLI_TEXT, AT(imagenet), 0, 0, 0, 0},
     {"labels", 0, "FILE", "classes of a folder without class folders, one line a picture", CLI_EVAL, CLI_TEXT, AT(labels), 0, 0, 0, 0},
-    {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
+    {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit (see --devkit-map)", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
+    {"devkit-map", 0, "FILE", "lines 'ID SYNSET': how ILSVRC2012's devkit numbers the classes", CLI_EVAL, CLI_TEXT, AT(devkit_map), 0, 0, 0, 0},
     {"class-map", 0, "FILE", "names of the class folders, line i (from 0) is class i", CLI_EVAL, CLI_TEXT, AT(class_map), 0, 0, 0, 0},
     {"target-gmacs", 0, "G", "the most that an image may cost, in 1e9 multiply-adds", CLI_TUNE, CLI_REAL, AT(target_gmacs), 1e-6, 1e6, 0, 0},
     {"target-speed", 0, "X", "times as fast as the unmerged model", CLI_TUNE, CLI_REAL, AT(target_speed), 1, 1e3, 0, 0},
@@ -196,9 +199,13 @@ const cli_flag cli_flags[] = {
     {"per-block", 0, 0, "mame: a tau for each block, or none", CLI_TUNE, CLI_SWITCH, AT(per_block), 0, 0, 0, 0},
     {"save", 0, "FILE", "write what was found as a schedule for --merge FILE", CLI_TUNE, CLI_TEXT, AT(save), 0, 0, 0, 0},
     {"limit", 0, "N", "at most N pictures, both halves together (default 256)", CLI_TUNE, CLI_INTEGER, AT(limit), 4, 1e6, 0, 0},
+    {"valid-labels", 0, "FILE", "choose among these classes only: a synset or an index a line (ImageNet-A, -R)", CLI_EVAL, CLI_TEXT, AT(valid_labels), 0, 0, 0, 0},
+    {"real-labels", 0, "FILE", "judge by ReaL too: a JSON list, for each ILSVRC2012_val picture, of its classes", CLI_EVAL, CLI_TEXT, AT(real_labels), 0, 0, 0, 0},
     {"limit", 0, "N", "only the first N pictures", CLI_EVAL, CLI_INTEGER, AT(limit), 1, 1e9, 0, 0},
     {"shuffle", 0, "SEED", "in a random order, before --limit", CLI_EVAL, CLI_TEXT, AT(shuffle), 0, 0, 0, 0},
     {"predictions", 0, "FILE", "write a line a picture: label, five best classes, tokens, cost", CLI_EVAL, CLI_TEXT, AT(predictions), 0, 0, 0, 0},
+    {"compare", 0, "FILE", "count where answers differ from FILE: --predictions, or CSV or JSON of timm's inference.py", CLI_EVAL, CLI_TEXT, AT(compare), 0, 0, 0, 0},
+    {"differences", 0, "FILE", "write a line for each picture that --compare finds different, instead of a table", CLI_EVAL, CLI_TEXT, AT(differences), 0, 0, 0, 0},
     {"sweep", 0, "LIST", "many merge settings in one pass: \"none; mame tau=0.7..0.9:0.05; tome r=8|16\"", CLI_EVAL, CLI_TEXT, AT(sweep), 0, 0, 0, 0},
     {"agreement", 0, 0, "run the unmerged model too, and compare", CLI_EVAL, CLI_SWITCH, AT(agreement), 0, 0, 0, 0},
     {"state", 0, "FILE", "keep results in FILE, and go on from there when it exists", CLI_EVAL, CLI_TEXT, AT(state), 0, 0, 0, 0},

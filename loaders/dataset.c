@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { DEEPEST = 32, FLAT = -1 };
+enum { DEEPEST = 32, FLAT = -1, DEVKIT_MOST = 100000 };
 
 /* How class folders are named. */
 typedef enum { BY_MAP, BY_SYNSET, BY_NAME, BY_INDEX, SCHEMES } scheme;
@@ -20,7 +20,8 @@ static const char *const layouts[SCHEMES] = {"map folders", "synset folders", "n
 typedef struct {
     const vr_dataset_source *from;
     const vr_classes        *classes;
-    vr_labels                map; /* of class_map */
+    vr_labels                map;    /* of class_map */
+    int                     *devkit; /* [DEVKIT_MOST + 1] class of an id, or VR_CLASS_NONE; NULL without a devkit_map */
     vr_dataset              *out;
     char                    *root;
     size_t                   room;
@@ -41,6 +42,12 @@ bool vr_picture_name(const char *name)
     for (const char *const *e = endings; *e; e++)
         if (strcasecmp(dot + 1, *e) == 0) return true;
     return false;
+}
+
+const char *vr_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
@@ -66,38 +73,15 @@ int vr_natural_order(const char *a, const char *b)
     return strcmp(a, b); /* 1 and 01 */
 }
 
-/* A whole number without sign, -1 where text is anything else or above a billion. */
-static int number(const char *text)
-{
-    size_t n = strspn(text, "0123456789");
-    return n == 0 || n > 9 || text[n] ? -1 : atoi(text);
-}
-
-/* "church, church building" is also found as "church" and "French horn, horn" as "French_horn". */
-static bool same_name(const char *folder, const char *name)
-{
-    size_t n = strlen(folder);
-    if (n == 0 || strlen(name) < n || (name[n] != 0 && name[n] != ',')) return false;
-    for (size_t i = 0; i < n; i++)
-        if (folder[i] != name[i] && !(folder[i] == '_' && name[i] == ' ')) return false;
-    return name[n] == 0 || !memchr(name, ',', n);
-}
-
-/* The class that `word` names, -1: none, -2: several. */
+/* The class that `word` names, VR_CLASS_NONE or VR_CLASS_SEVERAL. */
 static int class_of(const scan *s, scheme how, const char *word)
 {
-    if (how == BY_INDEX) {
-        int i = number(word);
-        return i < s->classes->count ? i : -1;
-    }
-    int found = -1, count = how == BY_MAP ? (int)s->map.count : s->classes->count;
-    for (int i = 0; i < count; i++) {
-        const char *name = how == BY_MAP ? s->map.name[i] : how == BY_SYNSET ? s->classes->synset[i] : s->classes->name[i];
-        if (how == BY_NAME ? !same_name(word, name) : strcmp(word, name) != 0) continue;
-        if (found >= 0) return -2;
-        found = i;
-    }
-    return found;
+    const vr_classes *c = s->classes;
+    if (how == BY_MAP) return vr_class_among(s->map.name, (int)s->map.count, word);
+    if (how == BY_SYNSET) return vr_class_among(c->synset, c->count, word);
+    if (how == BY_NAME) return vr_class_named(c, word);
+    const int i = vr_class_number(word);
+    return i < c->count ? i : VR_CLASS_NONE;
 }
 
 /* ---- the walk ---- */
@@ -210,7 +194,7 @@ static scheme choose_scheme(const scan *s)
     if (s->from->class_map) return BY_MAP;
     for (scheme how = BY_SYNSET; how < SCHEMES; how++) {
         size_t fit = 0;
-        for (size_t i = 0; i < s->folders; i++) fit += class_of(s, how, s->folder[i]) != -1;
+        for (size_t i = 0; i < s->folders; i++) fit += class_of(s, how, s->folder[i]) != VR_CLASS_NONE;
         if (fit > most) most = fit, best = how;
     }
     return best;
@@ -229,17 +213,28 @@ static vr_status refuse_folders(const scan *s, scheme how, const int *class, vr_
     return vr_fail(
         err, VR_E_USAGE, "classes-unknown",
         "'%s': %zu of its %zu folders name %s, the first is '%.60s'; wanted only classes of the model, which has %d%s%.60s",
-        vr_quotez(s->root).text, unknown, s->folders, class[first] == -2 ? "several classes" : "no class",
+        vr_quotez(s->root).text, unknown, s->folders, class[first] == VR_CLASS_SEVERAL ? "several classes" : "no class",
         vr_quotez(s->folder[first]).text, s->classes->count, example[0] ? ", such as " : "", vr_quotez(example).text);
 }
 
-/* Indices say nothing about what they index, so they count only where none is missing. */
-static vr_status check_indices(const scan *s, vr_error *err)
+/* Indices say nothing about what they index, so they count only where none is missing.  7 and 07 are one.
+ *   class  [folders] each in 0 .. classes - 1 */
+static vr_status check_indices(const scan *s, const int *class, vr_error *err)
 {
-    if (s->folders == (size_t)s->classes->count) return VR_OK;
+    const size_t wanted = (size_t)s->classes->count;
+    bool        *seen = vr_alloc_zeroed(wanted, sizeof *seen);
+    size_t       different = 0;
+    if (!seen) return no_memory(err);
+    for (size_t i = 0; i < s->folders; i++) {
+        different += !seen[class[i]];
+        seen[class[i]] = true;
+    }
+    free(seen);
+    if (different == s->folders && different == wanted) return VR_OK;
     return vr_fail(err, VR_E_USAGE, "classes-count",
-                   "'%s' has %zu folders named by number, but the model has %d classes; wanted a folder for each, 0 to %d",
-                   vr_quotez(s->root).text, s->folders, s->classes->count, s->classes->count - 1);
+                   "'%s' has %zu folders named by number, of %zu classes, but the model has %zu classes; wanted a folder for "
+                   "each, 0 to %zu",
+                   vr_quotez(s->root).text, s->folders, different, wanted, wanted - 1);
 }
 
 static vr_status label_folders(scan *s, vr_error *err)
@@ -253,7 +248,7 @@ static vr_status label_folders(scan *s, vr_error *err)
     if (known < s->folders)
         refuse_folders(s, how, class, err);
     else if (how == BY_INDEX)
-        check_indices(s, err);
+        check_indices(s, class, err);
     for (size_t i = 0; i < d->count; i++) {
         if (d->label[i] == FLAT || err->code) {
             free(d->path[i]);
@@ -272,18 +267,18 @@ static vr_status label_folders(scan *s, vr_error *err)
 
 /* ---- a flat folder with a file of answers ---- */
 
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* 1234 of "ILSVRC2012_val_00001234.JPEG", 0 where it is named otherwise. */
 static size_t picture_number(const char *path)
 {
-    const char *name = file_name(path), *low = strrchr(name, '_');
+    const char *name = vr_file_name(path), *low = strrchr(name, '_');
     if (!low || strspn(low + 1, "0123456789") != 8 || low[9] != '.') return 0;
     return (size_t)strtoul(low + 1, NULL, 10);
+}
+
+size_t vr_imagenet_number(const char *path)
+{
+    static const char prefix[] = "ILSVRC2012_val_";
+    return strncmp(vr_file_name(path), prefix, sizeof prefix - 1) == 0 ? picture_number(path) : 0;
 }
 
 /* The last word of a line. */
@@ -311,12 +306,12 @@ static vr_status check_order(const scan *s, const vr_labels *l, vr_error *err)
 {
     const char *order = s->from->labels_order;
     int         low = INT32_MAX, high = -1;
-    if (order && strcmp(order, "devkit") == 0)
+    if (order && strcmp(order, "devkit") == 0 && !s->devkit)
         return vr_fail(err, VR_E_USAGE, "labels-order",
-                       "--labels-order devkit is not supported yet: it needs the devkit's own table of classes; use class "
-                       "folders or a file of synsets");
+                       "--labels-order devkit needs the devkit's own table of classes: give --devkit-map FILE with a line "
+                       "'ID SYNSET' for each, or use class folders or a file of synsets");
     for (size_t i = 0; i < l->count; i++) {
-        int n = number(answer(l->name[i]));
+        int n = vr_class_number(answer(l->name[i]));
         if (n >= 0 && n < low) low = n;
         if (n > high) high = n;
     }
@@ -331,8 +326,12 @@ static vr_status check_order(const scan *s, const vr_labels *l, vr_error *err)
 static vr_status label_of_line(const scan *s, const vr_labels *l, size_t i, int *class, vr_error *err)
 {
     const char  *word = answer(l->name[i]);
-    const scheme how = s->from->class_map ? BY_MAP : number(word) >= 0 ? BY_INDEX : BY_SYNSET;
-    *class = class_of(s, how, word);
+    const int    n = vr_class_number(word);
+    const scheme how = s->from->class_map ? BY_MAP : n >= 0 ? BY_INDEX : BY_SYNSET;
+    if (how == BY_INDEX && s->devkit)
+        *class = n <= DEVKIT_MOST ? s->devkit[n] : VR_CLASS_NONE;
+    else
+        *class = class_of(s, how, word);
     if (*class >= 0) return VR_OK;
     return vr_fail(err, VR_E_USAGE, "classes-unknown", "'%s': line %zu says '%.60s', which is none of the model's %d classes",
                    vr_quotez(s->from->labels).text, i + 1, vr_quotez(word).text, s->classes->count);
@@ -347,7 +346,7 @@ static vr_status label_flat(scan *s, const vr_labels *l, vr_error *err)
     for (size_t i = 0; i < l->count; i++) lines[i].length -= lines[i].length > 0;
     if (named) qsort(lines, l->count, sizeof *lines, by_line_name);
     for (size_t i = 0; i < s->out->count && !err->code; i++) {
-        const char       *path = s->out->path[i], *name = file_name(path);
+        const char       *path = s->out->path[i], *name = vr_file_name(path);
         const named_line  key = {name, strlen(name), 0};
         const named_line *found = named ? bsearch(&key, lines, l->count, sizeof *lines, by_line_name) : NULL;
         size_t            line = named ? (found ? found->line + 1 : 0) : picture_number(path);
@@ -365,26 +364,52 @@ static vr_status label_flat(scan *s, const vr_labels *l, vr_error *err)
 
 /* ---- opening ---- */
 
-/* A text file that is wrong is no fault of the model. */
-static vr_status read_lines(vr_labels *l, const char *path, vr_error *err)
-{
-    if (vr_labels_read(l, path, err) == VR_E_MODEL) err->code = VR_E_USAGE;
-    return err->code;
-}
-
 static vr_status read_map(scan *s, vr_error *err)
 {
-    if (!s->from->class_map || read_lines(&s->map, s->from->class_map, err)) return err->code;
+    if (!s->from->class_map || vr_labels_read_given(&s->map, s->from->class_map, err)) return err->code;
     if (s->map.count == (size_t)s->classes->count) return VR_OK;
     return vr_fail(err, VR_E_USAGE, "classes-count", "'%s' has %zu lines, but the model has %d classes",
                    vr_quotez(s->from->class_map).text, s->map.count, s->classes->count);
+}
+
+/* One line "ID SYNSET".  The devkit also numbers classes above those that are judged, so a synset may be unknown. */
+static vr_status add_devkit(scan *s, char *line, size_t i, bool *seen, vr_error *err)
+{
+    char *space = strchr(line, ' '), *word = space ? space + 1 : line;
+    if (space) *space = 0;
+    const int id = vr_class_number(line);
+    if (!space || !word[0] || strchr(word, ' ') || id < 1 || id > DEVKIT_MOST || seen[id])
+        return vr_fail(err, VR_E_USAGE, "devkit-map",
+                       "'%s': line %zu is no 'ID SYNSET'; wanted an id from 1 to %d that no other line has, a space, a synset",
+                       vr_quotez(s->from->devkit_map).text, i + 1, DEVKIT_MOST);
+    seen[id] = true;
+    s->devkit[id] = class_of(s, BY_SYNSET, word);
+    return VR_OK;
+}
+
+static vr_status read_devkit(scan *s, vr_error *err)
+{
+    vr_labels lines = {0};
+    if (!s->from->devkit_map || vr_labels_read_given(&lines, s->from->devkit_map, err)) return err->code;
+    bool *seen = vr_alloc_zeroed(DEVKIT_MOST + 1, sizeof *seen);
+    s->devkit = vr_alloc(DEVKIT_MOST + 1, sizeof *s->devkit);
+    if (!seen || !s->devkit) no_memory(err);
+    for (size_t i = 0; i <= DEVKIT_MOST && !err->code; i++) s->devkit[i] = VR_CLASS_NONE;
+    if (lines.synset && !err->code)
+        vr_fail(err, VR_E_USAGE, "devkit-map", "'%s': its lines have tabs; wanted 'ID SYNSET' with a space between",
+                vr_quotez(s->from->devkit_map).text);
+    for (size_t i = 0; i < lines.count && !err->code; i++)
+        add_devkit(s, lines.text + (lines.name[i] - lines.text), i, seen, err);
+    free(seen);
+    vr_labels_free(&lines);
+    return err->code;
 }
 
 static vr_status label(scan *s, vr_error *err)
 {
     vr_labels lines = {0};
     if (s->from->labels) {
-        if (!read_lines(&lines, s->from->labels, err) && !check_order(s, &lines, err)) label_flat(s, &lines, err);
+        if (!vr_labels_read_given(&lines, s->from->labels, err) && !check_order(s, &lines, err)) label_flat(s, &lines, err);
         vr_labels_free(&lines);
     } else if (s->folders) {
         label_folders(s, err);
@@ -400,13 +425,14 @@ vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const 
 {
     scan s = {.from = from, .classes = classes, .out = out};
     *out = (vr_dataset){.layout = "none"};
-    if (!read_map(&s, err) && !find_root(&s, err) && !walk(&s, err)) label(&s, err);
+    if (!read_map(&s, err) && !read_devkit(&s, err) && !find_root(&s, err) && !walk(&s, err)) label(&s, err);
     if (!err->code && out->count == 0)
         vr_fail(err, VR_E_IMAGE, "no-picture", "'%s' holds no picture%s", vr_quotez(s.root).text,
                 from->labels ? " of its own" : " in class folders");
     for (size_t i = 0; i < s.folders; i++) free(s.folder[i]);
     free(s.folder);
     free(s.root);
+    free(s.devkit);
     vr_labels_free(&s.map);
     if (err->code) vr_dataset_close(out);
     return err->code;

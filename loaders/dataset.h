@@ -2,18 +2,13 @@
 #ifndef VR_DATASET_H
 #define VR_DATASET_H
 
-#include "../kernels/base.h"
-
-/* The classes of the model that will be judged; "" where a class has no synset or no name. */
-typedef struct {
-    int                count;
-    const char *const *synset, *const *name; /* [count] */
-} vr_classes;
+#include "classes.h"
 
 typedef struct {
     const char *folder;
     const char *labels;       /* the answers of a flat folder, one line a picture; NULL: a folder of class folders */
     const char *labels_order; /* "index": numbers in `labels` are the model's; "devkit": ILSVRC2012's; NULL: found out */
+    const char *devkit_map;   /* for "devkit": a file of lines "ID SYNSET", as ILSVRC2012's devkit numbers its classes */
     const char *class_map;    /* a file of folder (or label) names, line i names class i; NULL: the model's own names */
 } vr_dataset_source;
 
@@ -34,20 +29,27 @@ typedef struct {
  *   - with labels, a folder of pictures.  A line is "NAME CLASS", or CLASS alone and then picture ..._%08d.* has the line of
  *     its number, counted from 1.  CLASS is a synset, a word of class_map, or an index.  Indices count from 0 where a 0 is
  *     among them; otherwise they could be the devkit's 1 to 1000, whose order is another, and are refused unless
- *     labels_order says "index".
+ *     labels_order says "index", or "devkit" with a devkit_map that gives each its synset.
  * Class folders are searched to any depth; links are followed, circles end, hidden names are skipped.  Names that cannot be
  * opened are listed all the same, so that they fail where they are seen.
  *
  *   VR_E_IO     folder or file cannot be read
  *   VR_E_IMAGE  "no-picture"
  *   VR_E_USAGE  "classes-unknown": folders or labels that the model does not know;  "classes-count": indices that leave a
- *               class out;  "labels-order": ambiguous numbers;  "labels-missing": a flat folder without labels, or a picture
+ *               class out or name it twice;  "labels-order": ambiguous numbers, or devkit without its map;  "devkit-map":
+ *               what is no such map;  "labels-missing": a flat folder without labels, or a picture
  *               without a line;  and what vr_labels_read finds wrong in a text file */
 vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const vr_classes *classes, vr_error *err);
 void      vr_dataset_close(vr_dataset *d);
 
 /* True where the ending of a file's name is that of a picture; false for hidden files. */
 bool vr_picture_name(const char *name);
+
+/* The last part of a path. */
+const char *vr_file_name(const char *path);
+
+/* 1234 of ".../ILSVRC2012_val_00001234.JPEG", with any ending; 0 where a file is named otherwise. */
+size_t vr_imagenet_number(const char *path);
 
 /* strcmp, but runs of digits compare as numbers; never 0 for different names. */
 int vr_natural_order(const char *a, const char *b);

@@ -16,7 +16,8 @@
 enum {
     DEFAULT_BYTES = 1 << 20,
     MAX_DEPTH = 32,
-    MAX_VALUES = 1 << 17 /* twice the tensors of the largest sharded index; bounds cJSON's tree at about 10 MiB */
+    MAX_VALUES = 1 << 17, /* twice the tensors of the largest sharded index; bounds cJSON's tree at about 10 MiB */
+    BYTES_A_VALUE = 16    /* of longer texts, whose readers allow so many bytes: the tree is at most six times as large */
 };
 
 static bool is_container(const cJSON *v) { return cJSON_IsArray(v) || cJSON_IsObject(v); }
@@ -56,7 +57,7 @@ static vr_status index_values(cJSON *v, const char *what, vr_error *err)
 
     size_t n = 0;
     for (const cJSON *c = v->child; c; c = c->next) n++;
-    cJSON **index = cJSON_malloc((n ? n : 1) * sizeof *index); /* n is at most MAX_VALUES */
+    cJSON **index = cJSON_malloc((n ? n : 1) * sizeof *index); /* as many as the text may have values */
     if (!index) return vr_fail(err, VR_E_MEMORY, "", "%s: no memory for its index", vr_quotez(what).text);
     v->valuestring = (char *)index;
     v->valueint = (int)n;
@@ -72,7 +73,8 @@ static vr_status index_values(cJSON *v, const char *what, vr_error *err)
 vr_status vr_json_parse(vr_json **out, const char *text, size_t length, const char *what, vr_error *err)
 {
     *out = NULL;
-    vr_status status = vr_lex_check(text, length, &(vr_lex_limits){what, MAX_DEPTH, MAX_VALUES}, err);
+    const size_t values = length / BYTES_A_VALUE > MAX_VALUES ? length / BYTES_A_VALUE : MAX_VALUES;
+    vr_status    status = vr_lex_check(text, length, &(vr_lex_limits){what, MAX_DEPTH, values}, err);
     if (status) return status;
 
     const char *end = NULL;

@@ -1,6 +1,7 @@
 /* Small JSON documents (configs, schedules, labels), read strictly: at most max_bytes (default 1 MiB), UTF-8 without
- * NUL, no duplicate keys at any depth, nothing after the value, nesting at most 32, at most 131,072 values.  cJSON does
- * the parsing; nobody else sees it.  A value is a `const vr_json *` that lives as long as its document. */
+ * NUL, no duplicate keys at any depth, nothing after the value, nesting at most 32, at most 131,072 values or one for
+ * every 16 bytes of a longer text.  cJSON does the parsing; nobody else sees it.  A value is a `const vr_json *` that lives
+ * as long as its document. */
 #ifndef VR_JSON_H
 #define VR_JSON_H
 

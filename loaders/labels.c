@@ -99,6 +99,12 @@ vr_status vr_labels_read(vr_labels *out, const char *path, vr_error *err)
     return status;
 }
 
+vr_status vr_labels_read_given(vr_labels *out, const char *path, vr_error *err)
+{
+    if (vr_labels_read(out, path, err) == VR_E_MODEL) err->code = VR_E_USAGE;
+    return err->code;
+}
+
 void vr_labels_free(vr_labels *labels)
 {
     free(labels->synset);

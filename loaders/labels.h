@@ -22,6 +22,9 @@ typedef struct {
  *   labels-mixed      some lines have a synset and others not
  *   labels-duplicate  a synset stands twice (names may: two of ImageNet's classes are "crane") */
 vr_status vr_labels_read(vr_labels *out, const char *path, vr_error *err);
+
+/* The same for a file that a person named: what is wrong with it is VR_E_USAGE, for no model is at fault. */
+vr_status vr_labels_read_given(vr_labels *out, const char *path, vr_error *err);
 void      vr_labels_free(vr_labels *labels);
 
 #endif

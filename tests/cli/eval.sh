@@ -102,6 +102,171 @@ mv index/9 kept9
 exits 'an index is missing' 2 eval -m "$TINY" -q --imagenet index
 mv kept9 index/9
 
+# ---- ReaL, valid classes, and other programs' answers; everything is checked against the file of predictions ----
+mkdir -p real/val
+n=0
+for name in china.jpg flower.jpg grey.jpg rgb.png tall.jpg wide.jpg la.png lossy.webp rgb-422.jpg progressive.jpg; do
+    mkdir "real/val/$n"
+    n=$((n + 1))
+    cp "$pictures/$name" "real/val/$((n - 1))/ILSVRC2012_val_$(printf %08d $n).JPEG"
+done
+run tiny --imagenet real --json --no-timing --predictions real.csv
+cp out real.json
+# Lists, from what the model answers: its best class, its fifth, its sixth, none, another with the best, ...
+cat >make_real.py <<'END'
+import csv, json
+rows = sorted(csv.DictReader(open("real.csv")), key=lambda r: r["file"][-13:])
+best = [[int(r[f"index{k}"]) for k in range(1, 6)] for r in rows]
+rest = [next(c for c in range(10) if c not in b) for b in best]
+lists = [[b[0]] if i % 5 == 0 else [b[4]] if i % 5 == 1 else [rest[i]] if i % 5 == 2 else [] if i % 5 == 3 else [rest[i], b[0], b[1]]
+         for i, b in enumerate(best)]
+json.dump(lists, open("lists.json", "w"))
+END
+python3 make_real.py
+run tiny --imagenet real --json --no-timing --real-labels lists.json --predictions again.csv
+check '--real-labels: top-1 in the list, top-5, empty lists left out; the rest stays' all test "$code" -eq 0 -- python3 -c '
+import json
+plain, got = json.load(open("real.json")), json.load(open("out"))
+assert (got.pop("real_images"), got.pop("real_top1"), got.pop("real_top5")) == (8, 50, 75), got
+assert got == plain' -- cmp -s again.csv real.csv
+mkdir flatreal && cp real/val/*/* flatreal
+printf '0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n' >ten.txt
+run tiny --imagenet flatreal --labels ten.txt --json --real-labels lists.json
+check '--real-labels: a flat folder' all test "$code" -eq 0 -- is real_images 8 -- is real_top1 50 -- is real_top5 75
+run tiny --imagenet real --real-labels lists.json
+check '--real-labels: a line in the table' prints 'ReaL         labels of 8 pictures: top-1 4 (50.000), top-5 6 (75.000)'
+run tiny --imagenet real --real-labels lists.json --sweep 'none; tome r=2'
+check '--real-labels: a column in the table of --sweep' all prints 'ReaL %' -- test "$(awk '$1 == "none" { print $5 }' out)" = 50.00
+echo '[[],[],[],[],[],[],[],[],[],[]]' >empty.json
+run tiny --imagenet real --json --real-labels empty.json
+check '--real-labels: no label at all' all test "$code" -eq 0 -- json -- is real_images 0 -- is real_top1 None
+echo '[[1],[2]]' >short.json
+run tiny --imagenet real --real-labels short.json
+check '--real-labels: too short for a picture' all test "$code" -eq 2 -- empty -- says 'ILSVRC2012_val_00000003.JPEG' -- says 'pictures 1 to 2'
+run tiny --imagenet index --real-labels lists.json
+check '--real-labels: names without numbers' all test "$code" -eq 2 -- empty -- says '1-china.jpg' -- says 'ILSVRC2012_val_00000001'
+echo '[[10]]' >wrong.json
+exits '--real-labels: a class that the model does not have' 2 eval -m "$TINY" --imagenet real --real-labels wrong.json
+exits '--real-labels: no such file' 5 eval -m "$TINY" --imagenet real --real-labels nowhere
+
+# The loss and the best among some classes, from all ten logits of classify.
+run vitrun classify -q -m "$TINY" --exif off --json -k 10 flatreal
+cp out logits
+mkdir -p some/val && cp -r real/val/1 real/val/4 real/val/8 some/val
+mkdir all10 && for i in 0 1 2 3 4 5 6 7 8 9; do mkdir "all10/$i"; done && cp -r some/val/* all10
+printf '8\n1\n4\n' >three.txt
+run tiny --imagenet all10 --json --no-timing --valid-labels three.txt --predictions p.csv
+check '--valid-labels: best, loss and top-5 are among those' all test "$code" -eq 0 -- is valid_labels 3 -- is top5_count 3 -- python3 -c '
+import csv, json, math, os
+logits = {os.path.basename(r["file"]): {c["index"]: c["logit"] for c in r["topk"]} for r in map(json.loads, open("logits"))}
+got, loss, right, moved = json.load(open("out")), 0, 0, 0
+for r in csv.DictReader(open("p.csv")):
+    l = logits[os.path.basename(r["file"])]
+    order = sorted([1, 4, 8], key=lambda c: -l[c])
+    assert [int(r[f"index{k}"]) for k in (1, 2, 3)] == order and r["index4"] == "", r
+    assert [float(r[f"logit{k}"]) for k in (1, 2, 3)] == [l[c] for c in order]
+    right += order[0] == int(r["label"])
+    moved += max(l, key=l.get) != order[0]
+    loss += math.log(sum(math.exp(l[c]) for c in order)) - l[int(r["label"])]
+assert got["images"] == 3 and got["top1_count"] == right and abs(got["loss"] - loss / 3) < 1e-6, (got, loss / 3)
+assert moved'
+cp out three.json
+run tiny --imagenet all10 --json --no-timing --valid-labels three.txt --sweep 'none; tome r=2'
+check '--valid-labels: --sweep, each setting' python3 -c '
+import json
+alone, rows = json.load(open("three.json")), json.load(open("out"))
+assert len(rows) == 2 and rows[1]["valid_labels"] == 3 and rows[1]["top5_count"] == 3
+assert {k: rows[0][k] for k in alone} == alone'
+run tiny --imagenet real --valid-labels three.txt
+check '--valid-labels: a picture of another class' all test "$code" -eq 2 -- empty -- says 'ILSVRC2012_val_00000001.JPEG' -- says 'is of class 0'
+mkdir two
+for folder in right/val/*/; do [ -d "$folder" ] && cp -r "$folder" two; done
+(cd two && printf '%s\n' *) >wnids.txt
+run vitrun eval -m "$DEMO" -q --imagenet two --json --valid-labels wnids.txt
+check '--valid-labels: synsets, some of the folders of a set' all is top1 100 -- is valid_labels "$(wc -l <wnids.txt)" -- test "$(wc -l <wnids.txt)" -lt 10
+run vitrun eval -m "$DEMO" -q --imagenet two --valid-labels wnids.txt
+check '--valid-labels: said in the table' prints "$(wc -l <wnids.txt) of the model's 10 are valid"
+printf 'n01440764\nn00000000\n' >wnids.txt
+run vitrun eval -m "$DEMO" -q --imagenet two --valid-labels wnids.txt
+check '--valid-labels: a class that the model does not have' all test "$code" -eq 2 -- says 'line 2' -- says n00000000
+run tiny --imagenet all10 --json --valid-labels three.txt --state v
+printf '1\n4\n8\n9\n' >four.txt
+run tiny --imagenet all10 --json --valid-labels four.txt --state v
+check '--state of other valid classes' all test "$code" -eq 2 -- empty -- says 'other settings'
+run tiny --imagenet all10 --json --state v
+check '--state of some valid classes is none of all' all test "$code" -eq 2 -- says 'other settings'
+
+# Another program's answers: ours with two changed, to the second best and to the worst; in each form that is read.
+cat >theirs.py <<'END'
+import csv, json
+rows = list(csv.DictReader(open("real.csv")))
+worst = next(c for c in range(10) if str(c) not in [rows[7][f"index{k}"] for k in range(1, 6)])
+answer = [r["index1"] for r in rows]
+answer[3], answer[7] = rows[3]["index2"], str(worst)
+base = [r["file"].split("/")[-1] for r in rows]
+keep = [i for i in range(10) if i != 5] # one is missing there, another is missing here
+more = ["ILSVRC2012_val_00000011.JPEG"]
+with open("t1.csv", "w", newline="") as f:
+    csv.writer(f).writerows([["filename", "index", "prob"]] + [[base[i], answer[i], 0.5] for i in keep] + [[more[0], 1, 0.5]])
+with open("t2.csv", "w") as f:
+    for i in reversed(keep): f.write(f"{base[i]},{answer[i]},{rows[i]['index5']}\n")
+    f.write(more[0] + ",1,2\n")
+json.dump({**{base[i]: {"index": [int(answer[i]), 9], "prob": [0.5, 0.1]} for i in keep}, more[0]: {"index": [1, 2], "prob": [1, 0]}}, open("t3.json", "w"))
+json.dump({"columns": ["filename", "index"], "data": [["/elsewhere/%d/%s" % (i, base[i]), int(answer[i])] for i in keep] + [[more[0], 1]]}, open("t4.json", "w"))
+with open("t5.csv", "w", newline="") as f:
+    w = csv.DictWriter(f, rows[0].keys())
+    w.writeheader()
+    for i in keep: w.writerow({**rows[i], "index1": answer[i]})
+    w.writerow({**rows[0], "file": more[0]})
+with open("want.csv", "w") as f:
+    f.write("file,label,ours,theirs,margin\n")
+    for i in (3, 7):
+        r = rows[i]
+        # the logits are float32 numbers, so their difference is exact in the nine digits that are printed
+        by = "%.9g" % (float(r["logit1"]) - float(r["logit2"])) if i == 3 else ""
+        f.write(f"{r['file']},{r['label']},{r['index1']},{answer[i]},{by}\n")
+END
+python3 theirs.py
+cat >compared.py <<'END'
+import csv, json
+got = json.load(open("out"))
+assert [got[k] for k in ("compared", "differ", "missing_there", "missing_here")] == [9, 2, 1, 1], got
+d, want = list(csv.reader(open("d.csv"))), list(csv.reader(open("want.csv")))
+assert [r[:4] for r in d] == [r[:4] for r in want], d
+assert d[2][4] == want[2][4] == "" and abs(float(d[1][4]) - float(want[1][4])) < 1e-6 # of nine digits of each logit
+plain = json.load(open("real.json"))
+assert {k: got[k] for k in plain} == plain
+END
+bad=''
+for theirs in t1.csv t2.csv t3.json t4.json t5.csv; do
+    run tiny --imagenet real --json --no-timing --compare $theirs --differences d.csv
+    test "$code" -eq 0 && python3 compared.py 2>>err || bad="$bad $theirs"
+done
+check "--compare: every form, the same differences$bad" test -z "$bad"
+run tiny --imagenet real --json --no-timing --compare t1.csv --differences d2.csv --shuffle 5
+check '--compare: the differences are in the order of the data' cmp -s d2.csv d.csv
+run tiny --imagenet real --no-timing --compare t1.csv
+check '--compare: a table' all prints 'compared     9 pictures, of which 2 differ; missing there 1, missing here 1' -- \
+    test "$(sed -n '/^ \* Acc/,$p' out | tail -n +4 | wc -l)" -eq 2 -- test "$(tail -1 out | awk '{ print $4 }')" = -
+run tiny --imagenet real --json --no-timing --compare real.csv --differences d.csv
+check '--compare with ourselves: nothing differs' all is compared 10 -- is differ 0 -- is missing_here 0 -- test "$(cat d.csv)" = file,label,ours,theirs,margin
+run tiny --imagenet real --json --no-timing --state c
+run tiny --imagenet real --json --no-timing --state c --compare t1.csv --real-labels lists.json
+check '--state: a run that had ended is compared, and judged by ReaL' all test "$code" -eq 0 -- is differ 2 -- is real_top1 50
+run tiny --imagenet real --json --merge tome --r 2 --agreement --compare t1.csv
+check '--compare: the setting asked for, not the unmerged model' all test "$code" -eq 0 -- is compared 9
+run tiny --imagenet real --sweep 'none; tome r=2' --compare t1.csv
+check '--compare and --sweep' all test "$code" -eq 2 -- empty -- says 'not with --sweep'
+run tiny --imagenet real --sweep 'none; tome r=2' --predictions sweep.csv
+run tiny --imagenet real --compare sweep.csv
+check '--compare with a sweep s predictions' all test "$code" -eq 2 -- empty -- says 'stands twice'
+printf 'filename,index\nILSVRC2012_val_00000001.JPEG,12\n' >t6.csv
+run tiny --imagenet real --compare t6.csv
+check '--compare: a class that the model does not have' all test "$code" -eq 2 -- says 'index from 0 to 9'
+exits '--differences without --compare' 2 eval -m "$TINY" --imagenet real --differences d.csv
+exits 'differences and results to stdout' 2 eval -m "$TINY" --imagenet real --compare t1.csv --differences -
+exits '--compare: no such file' 5 eval -m "$TINY" --imagenet real --compare nowhere
+
 # ---- labels in another order ----
 run vitrun classify -q -m "$TINY" --exif off --json -k 1 "$pictures/china.jpg" "$pictures/flower.jpg" "$pictures/rgb.png"
 cp out answers3
@@ -123,8 +288,12 @@ printf '1\n10\n' >devkit.txt
 run tiny --imagenet flat --labels zero.txt --predictions p.csv
 check 'flat, with indices' all test "$code" -eq 0 -- grep -q '00001.JPEG,0,' p.csv -- grep -q '00002.JPEG,7,' p.csv
 exits 'flat: numbers that may be the devkit s' 2 eval -m "$TINY" --imagenet flat --labels devkit.txt
-exits 'flat: the devkit s order is not supported yet' 2 eval -m "$TINY" --imagenet flat --labels devkit.txt --labels-order devkit
-check 'flat: the devkit s order: says so' says 'not supported yet'
+exits 'flat: the devkit s order without its map' 2 eval -m "$TINY" --imagenet flat --labels devkit.txt --labels-order devkit
+check 'flat: the devkit s order without its map: says what to give' says '--devkit-map FILE'
+printf '10 n02979186\n1 n03888257\n2 n01440764\n' >map.txt
+run vitrun eval -m "$DEMO" -q --imagenet flat --labels devkit.txt --labels-order devkit --devkit-map map.txt --predictions p.csv
+check 'flat: the devkit s order by its map' all test "$code" -eq 0 -- grep -q '00001.JPEG,9,' p.csv -- grep -q '00002.JPEG,2,' p.csv
+exits '--devkit-map without the devkit s order' 2 eval -m "$DEMO" --imagenet flat --labels zero.txt --devkit-map map.txt
 exits 'flat: no labels' 2 eval -m "$TINY" --imagenet flat
 
 # ---- kept state ----

@@ -47,7 +47,8 @@ static vr_status open_at(vr_dataset *d, const char *folder, const char *labels, 
     snprintf(from[0], sizeof from[0], "%s", scratch_path(folder));
     if (labels) snprintf(from[1], sizeof from[1], "%s", scratch_path(labels));
     if (map) snprintf(from[2], sizeof from[2], "%s", scratch_path(map));
-    const vr_dataset_source source = {from[0], labels ? from[1] : NULL, order, map ? from[2] : NULL};
+    const vr_dataset_source source = {
+        .folder = from[0], .labels = labels ? from[1] : NULL, .labels_order = order, .class_map = map ? from[2] : NULL};
     *err = (vr_error){0};
     return vr_dataset_open(d, &source, &twelve, err);
 }
@@ -104,6 +105,37 @@ Test(dataset, index_folders, .init = scratch_begin, .fini = scratch_end)
     plant("v2/12/");
     cr_expect_eq(open_at(&d, "v2", NULL, NULL, NULL, &err), VR_E_USAGE);
     cr_expect_str_eq(err.rule, "classes-unknown");
+}
+
+/* Broken: among ImageNet-V2's thousand folders one is taken for another, or two names of one class hide that another has no
+ * folder. */
+Test(dataset, thousand_index_folders, .init = scratch_begin, .fini = scratch_end)
+{
+    const char *none[1000];
+    char        name[40];
+    vr_dataset  d;
+    vr_error    err = {0};
+    for (int i = 0; i < 1000; i++) none[i] = "";
+    mkdir(scratch_path("v2"), 0777);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "v2/%d", i);
+        mkdir(scratch_path(name), 0777);
+        snprintf(name, sizeof name, "v2/%d/%d.jpeg", i, i);
+        scratch_text(name, "");
+    }
+    const vr_classes        thousand = {1000, none, none};
+    const vr_dataset_source source = {.folder = scratch_path("v2")};
+    cr_assert_eq(vr_dataset_open(&d, &source, &thousand, &err), VR_OK, "%s", err.text);
+    cr_expect_eq(d.count, 1000);
+    cr_expect_str_eq(d.layout, "index folders");
+    for (size_t i = 0; i < d.count; i++)
+        cr_expect(d.label[i] == (int)i && atoi(strrchr(d.path[i], '/') + 1) == (int)i, "%s is %d", d.path[i], d.label[i]);
+    vr_dataset_close(&d);
+
+    cr_assert_eq(rename(scratch_path("v2/8"), scratch_path("v2/07")), 0);
+    cr_expect_eq(vr_dataset_open(&d, &(vr_dataset_source){.folder = scratch_path("v2")}, &thousand, &err), VR_E_USAGE);
+    cr_expect_str_eq(err.rule, "classes-count");
+    cr_expect(strstr(err.text, "1000 folders named by number, of 999 classes"), "%s", err.text);
 }
 
 /* Broken: folders of another model's classes are judged, or the sentence does not say what is wrong. */
@@ -175,6 +207,58 @@ Test(dataset, flat, .init = scratch_begin, .fini = scratch_end)
         cr_expect_str_eq(status ? err.rule : found(&d), cases[i].verdict, "case %zu: %s", i, err.text);
         vr_dataset_close(&d);
     }
+}
+
+/* Broken: the devkit's ids are taken for indices, or an id that its map does not have for a class. */
+Test(dataset, devkit, .init = scratch_begin, .fini = scratch_end)
+{
+    static const struct {
+        const char *labels, *map, *verdict;
+    } cases[] = {
+        {"1\n3\n", "1 n00000007\n2 n00000001\n3 n00000002\n", "ILSVRC2012_val_00000001.JPEG=6 ILSVRC2012_val_00000002.JPEG=1"},
+        {"1\n1001\n", "1 n00000007\n1001 n00000012\n7 n99999999\n",
+         "ILSVRC2012_val_00000001.JPEG=6 ILSVRC2012_val_00000002.JPEG=11"},
+        {"1\nn00000003\n", "1 n00000007\n", "ILSVRC2012_val_00000001.JPEG=6 ILSVRC2012_val_00000002.JPEG=2"},
+        {"1\n2\n", "1 n00000007\n2 n99999999\n", "classes-unknown"},
+        {"1\n0\n", "1 n00000007\n2 n00000001\n", "classes-unknown"},
+        {"1\n999999999\n", "1 n00000007\n", "classes-unknown"},
+        {"1\n1\n", "1 n00000007\n1 n00000001\n", "devkit-map"},
+        {"1\n1\n", "0 n00000007\n", "devkit-map"},
+        {"1\n1\n", "100001 n00000007\n", "devkit-map"},
+        {"1\n1\n", "n00000007 1\n", "devkit-map"},
+        {"1\n1\n", "1\n", "devkit-map"},
+        {"1\n1\n", "1 n00000007 ball\n", "devkit-map"},
+        {"1\n1\n", "n00000007\t1\n", "devkit-map"},
+        {"1\n1\n", "", "labels-empty"},
+    };
+    plant("f/ILSVRC2012_val_00000001.JPEG f/ILSVRC2012_val_00000002.JPEG");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vr_dataset d;
+        vr_error   err = {0};
+        scratch_text("labels.txt", cases[i].labels);
+        scratch_text("devkit.txt", cases[i].map);
+        const vr_dataset_source source = {.folder = scratch_path("f"),
+                                          .labels = scratch_path("labels.txt"),
+                                          .labels_order = "devkit",
+                                          .devkit_map = scratch_path("devkit.txt")};
+        const vr_status         status = vr_dataset_open(&d, &source, &twelve, &err);
+        cr_expect(status == VR_OK || status == VR_E_USAGE, "case %zu: %s", i, err.text);
+        cr_expect_str_eq(status ? err.rule : found(&d), cases[i].verdict, "case %zu: %s", i, err.text);
+        vr_dataset_close(&d);
+    }
+}
+
+/* Broken: a picture of another set is judged by the labels of one of ImageNet's. */
+Test(dataset, imagenet_number)
+{
+    cr_expect_eq(vr_imagenet_number("a_1/b/ILSVRC2012_val_00001234.JPEG"), 1234);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_val_00050000.png"), 50000);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_test_00001234.JPEG"), 0);
+    cr_expect_eq(vr_imagenet_number("n01440764_00001234.JPEG"), 0);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_val_1234.JPEG"), 0);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_val_00001234x.JPEG"), 0);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_val_00000000.JPEG"), 0);
+    cr_expect_eq(vr_imagenet_number("ILSVRC2012_val_0001234/x.JPEG"), 0);
 }
 
 /* Broken: a class map is not heeded. */
