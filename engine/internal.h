@@ -29,6 +29,7 @@ struct vitrun {
     bool            exif;
     char           *path;
     char            pooling[32];
+    char            why_cpu[600];
 
     char     title[256];  /* of the merge schedule */
     vr_cost *cost;        /* [cost_room] of the images of the last call */
@@ -41,7 +42,7 @@ struct vitrun {
     vr_status kept_fault;
 };
 
-/* vitrun_open on a back end of the caller's choice. */
+/* vitrun_open on a back end of the caller's choice; NULL: as options->device says. */
 vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err);
 
 /* Make ready to keep the block outputs of a call of so many images; nothing without keep_blocks. */

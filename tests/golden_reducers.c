@@ -371,7 +371,7 @@ static void run_tome(golden *g, vr_backend *be)
     bench     t;
     const int cols = (int)number(g, "metric_dim"), prefix = truth(g, "class_token") + truth(g, "dist_token");
     batch_open(&t, g, be, prefix);
-    vr_mat metric = {floats(g, "metric", NULL), t.in.x.rows, cols, (size_t)cols};
+    vr_mat metric = {floats(g, "metric", NULL), t.in.x.rows, cols, (size_t)cols, VR_F32};
     if (cols > t.most.cols) t.most.cols = cols;
     reserve(g, &t);
     vr_tome_merge(be, &t.out, &t.in, metric, (int)number(g, "r"), &t.trace);
@@ -493,7 +493,7 @@ static bool run_on(golden *g, const char *backend, char *words, size_t room)
     g->wrong[0] = 0;
     if (!oracle && !vr_cpu_isa_supported(backend)) return true;
     setenv("VITRUN_ISA", oracle ? "portable" : backend, 1);
-    if ((oracle ? &vr_reference : &vr_cpu)->open(&be, 2, NULL)) return false;
+    if ((oracle ? &vr_reference : &vr_cpu)->open(&be, &(vr_wish){.threads = 2}, NULL)) return false;
     for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
         if (is(g, "algorithm", runners[i].algorithm)) {
             g->tolerance = *runners[i].tolerance;

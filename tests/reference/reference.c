@@ -177,10 +177,10 @@ static void reference_gather(vr_backend *be, vr_mat y, vr_mat x, const int *inde
 
 /* ---- life and memory ---- */
 
-static vr_status reference_open(vr_backend *be, int threads, vr_error *err)
+static vr_status reference_open(vr_backend *be, const vr_wish *wish, vr_error *err)
 {
-    (void)threads;
-    *be = (vr_backend){.ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference))};
+    (void)wish;
+    *be = (vr_backend){.ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference)), .math = VR_MATH_F32, .chip = ""};
     return be->impl ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "There is no memory for the oracle.");
 }
 
@@ -235,10 +235,11 @@ static vr_status reference_pack(vr_backend *be, vr_weight *out, const float *wei
     return VR_OK;
 }
 
-static vr_status reference_reserve(vr_backend *be, int tokens_max, int head_size, vr_error *err)
+static vr_status reference_reserve(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err)
 {
-    (void)head_size;
+    (void)head_size, (void)patch;
     reference *impl = be->impl;
+    const int  tokens_max = most->longest;
     free(impl->scores);
     impl->scores = vr_alloc((size_t)tokens_max, sizeof *impl->scores);
     impl->tokens_max = impl->scores ? tokens_max : 0;
