@@ -37,6 +37,27 @@ typedef struct {
     int    images, prefix, rows, longest;
 } vr_gpu_tokens;
 
+/* ---- embed.cu, layernorm.cu, linear_parts.cu, pool.cu: row by row ---- */
+
+/* A picture on the device; as vr_picture. */
+typedef struct {
+    const float *pixels, *positions;
+    int          first; /* its first row of x */
+    int          height, width;
+} vr_gpu_picture;
+
+/* Patches [x.rows, 3PP] to where their tokens will be; the rows of special tokens are set to 0. */
+cudaError_t vr_gpu_unfold(const vr_gpu *gpu, vr_mat to, const vr_gpu_picture *pictures, int images, int prefix, int patch);
+/* x += positions; the rows of special tokens become prefix_tokens [prefix, C]. */
+cudaError_t vr_gpu_place(const vr_gpu *gpu, vr_mat x, const vr_gpu_picture *pictures, int images, int prefix,
+                         const float *prefix_tokens);
+cudaError_t vr_gpu_layernorm(const vr_gpu *gpu, vr_mat y, vr_mat x, const vr_norm *w);
+cudaError_t vr_gpu_gelu(const vr_gpu *gpu, vr_mat y);                  /* in place, with erf */
+cudaError_t vr_gpu_convert(const vr_gpu *gpu, vr_mat to, vr_mat from); /* from f32; columns of `to` up to its stride become 0 */
+cudaError_t vr_gpu_pool(const vr_gpu *gpu, vr_mat y, vr_mat x, const int *offsets, vr_pool_kind kind, int row, int prefix,
+                        const float *size, const int *patches); /* as vr_pooling, all on the device */
+cudaError_t vr_gpu_gather(const vr_gpu *gpu, vr_mat y, vr_mat x, const int *index);
+
 /* ---- attention.cu ---- */
 
 /* vr_attention; extras may be NULL, and its pointers are device memory. */
