@@ -1,0 +1,43 @@
+/* segments.cuh: ragged batches on the device: sums over a block, and where an image's part of an array begins. */
+#ifndef VR_CUDA_SEGMENTS_CUH
+#define VR_CUDA_SEGMENTS_CUH
+
+#include <cuda/device.h>
+
+/* The sum of every thread's value, given to all; the same order of additions whatever runs first.
+ *   room  [blockDim.x / 32] shared memory that nobody else uses before the next barrier */
+template <class T> static __device__ T block_sum(T value, T *room)
+{
+    for (int by = 16; by > 0; by /= 2) value += __shfl_xor_sync(~0u, value, by);
+    if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = value;
+    __syncthreads();
+    T sum = 0;
+    for (unsigned w = 0; w < blockDim.x / 32; w++) sum += room[w];
+    return sum;
+}
+
+/* The sum of of(0) .. of(image - 1): where an image's output begins, if of() says how much each image has. */
+template <class T, class F> static __device__ T sum_before(int image, T *room, F of)
+{
+    T sum = 0;
+    for (int b = (int)threadIdx.x; b < image; b += (int)blockDim.x) sum += of(b);
+    return block_sum(sum, room);
+}
+
+/* The sum of the values of all threads before this one.  room [blockDim.x / 32], at most 32, as above. */
+static __device__ int block_scan(int value, int *room)
+{
+    const int lane = (int)threadIdx.x % 32;
+    int       upto = value;
+    for (int by = 1; by < 32; by *= 2) {
+        const int below = __shfl_up_sync(~0u, upto, by);
+        if (lane >= by) upto += below;
+    }
+    if (lane == 31) room[threadIdx.x / 32] = upto;
+    __syncthreads();
+    int before = 0;
+    for (unsigned w = 0; w < threadIdx.x / 32; w++) before += room[w];
+    return before + upto - value;
+}
+
+#endif
