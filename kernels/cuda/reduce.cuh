@@ -7,16 +7,6 @@
 extern "C" {
 #include "../arena.h"
 }
-#include "launch.h"
-
-/* A vr_mat whose element type is known. */
-template <class T> struct cells {
-    T     *data;
-    int    cols;
-    size_t stride;
-    __device__ T *row(int r) const { return data + (size_t)r * stride; }
-};
-template <class T> static cells<T> cells_of(vr_mat m) { return {(T *)m.data, m.cols, m.stride}; }
 
 /* ---- products ---- */
 

@@ -1,8 +1,20 @@
-/* segments.cuh: ragged batches on the device: sums over a block, and where an image's part of an array begins. */
+/* segments.cuh: what kernels over ragged batches share: matrices of a known type, sums over a block, and where an image's
+ * part of an array begins. */
 #ifndef VR_CUDA_SEGMENTS_CUH
 #define VR_CUDA_SEGMENTS_CUH
 
 #include <cuda/device.h>
+
+#include "launch.h"
+
+/* A vr_mat whose element type is known. */
+template <class T> struct cells {
+    T     *data;
+    int    cols;
+    size_t stride;
+    __device__ T *row(int r) const { return data + (size_t)r * stride; }
+};
+template <class T> static cells<T> cells_of(vr_mat m) { return {(T *)m.data, m.cols, m.stride}; }
 
 /* The sum of every thread's value, given to all; the same order of additions whatever runs first.
  *   room  [blockDim.x / 32] shared memory that nobody else uses before the next barrier */
