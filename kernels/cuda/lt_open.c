@@ -60,8 +60,5 @@ vr_status vr_lt_open(vr_lt *lt, vr_error *err)
     return VR_OK;
 }
 
-void vr_lt_close(vr_lt *lt)
-{
-    if (lt->library) dlclose(lt->library);
-    *lt = (vr_lt){0};
-}
+/* The library stays in memory: it has threads and device state that do not like to be unloaded. */
+void vr_lt_close(vr_lt *lt) { *lt = (vr_lt){0}; }
