@@ -48,8 +48,10 @@ template <class T> class device
          operator T *() { return p; }
     void upload(const std::vector<T> &v)
     {
-        expect(v.size() == count && cudaMemcpy(p, v.data(), count * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess,
-               "upload");
+        const bool done =
+            v.size() == count && cudaMemcpy(p, v.data(), count * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess;
+        // A stream without order with the legacy one must see it too.
+        expect(done && cudaDeviceSynchronize() == cudaSuccess, "upload: %s", vr_fake::said().c_str());
     }
     std::vector<T> download() const // waits for all work
     {
