@@ -12,7 +12,7 @@
 
 #include "segments.cuh"
 
-enum { HEAD_MOST = 128 };
+constexpr int HEAD_MOST = 128;
 
 static const float LOG2E = 1.4426950408889634f;
 
@@ -38,7 +38,7 @@ template <class T> static __device__ __forceinline__ glance<T> glance_of(const l
 
 /* ---- plain ---- */
 
-enum { PLAIN_ROWS = 32, PLAIN_KEYS = 32, PLAIN_WARPS = 4, PLAIN_SHARE = PLAIN_ROWS / PLAIN_WARPS };
+constexpr int PLAIN_ROWS = 32, PLAIN_KEYS = 32, PLAIN_WARPS = 4, PLAIN_SHARE = PLAIN_ROWS / PLAIN_WARPS;
 
 static __device__ __forceinline__ int plain_pitch(int head) { return head | 1; } /* odd: rows meet no bank conflict */
 
@@ -136,7 +136,7 @@ template <class T> static cudaError_t plain(const vr_gpu *gpu, const looking<T> 
 
 /* ---- fast ---- */
 
-enum { WARPS = 4 };
+constexpr int WARPS = 4;
 
 template <int HEAD, int KEYS> constexpr size_t fast_shared()
 {
@@ -309,7 +309,7 @@ static cudaError_t fast(const vr_gpu *gpu, const looking<T> &a, int images, int 
 
 /* ---- beside the result ---- */
 
-enum { EXTRAS_CREW = 256 };
+constexpr int EXTRAS_CREW = 256;
 
 /* scores [Tkv]: an image's query 0 looks at its keys; heads are added in their order.  A thread has every 256th key. */
 template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) class_scores_kernel(looking<T> a, int heads, float *scores)
@@ -358,7 +358,7 @@ template <class T>
 static cudaError_t beside(const vr_gpu *gpu, const looking<T> &a, vr_segments kv_rows, int heads, const vr_extras *extras)
 {
     const size_t cells_of_mean = (size_t)kv_rows.rows * (size_t)a.head, bytes = (size_t)kv_rows.longest * sizeof(float);
-    if (extras->mean_keys.data)
+    if (extras->mean_keys.data && cells_of_mean > 0)
         VR_LAUNCH(mean_keys_kernel<T>, dim3((unsigned)((cells_of_mean + EXTRAS_CREW - 1) / EXTRAS_CREW)), dim3(EXTRAS_CREW), 0,
                   gpu->stream, cells_of<float>(extras->mean_keys), a.k, heads, kv_rows.rows);
     if (extras->class_scores) {

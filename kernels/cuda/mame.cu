@@ -7,9 +7,10 @@
  * and before them, for a random partition only, one that draws it. */
 #include <math.h>
 
+#include <cuda/device.h>
+
 /* The hash of a partition is the same on the device. */
 extern "C" {
-#include <stdint.h>
 static inline __host__ __device__ uint64_t vr_partition_key(uint64_t seed, int layer, int token);
 }
 #include "reduce.cuh"
@@ -150,8 +151,8 @@ static __device__ size_t place_weights(const mame_plan &p, const int *offsets, s
 template <class T>
 __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feature, const int *__restrict__ offsets)
 {
-    VR_SHARED(product_room, room, );
-    VR_SHARED(decide_room, columns, );
+    VR_SHARED(product_room, room, [1]);
+    VR_SHARED(decide_room, columns, [1]);
     VR_SHARED(float, scale, [2][TILE]);
     VR_SHARED(size_t, sums, [CREW / 32]);
     const int        tid = (int)threadIdx.x, image = (int)blockIdx.x, from = (int)blockIdx.y * TILE;
@@ -166,7 +167,7 @@ __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feat
         const gathered<T, decltype(destination)> left = {feature, destination, m.first, tile, m.M};
         float                                    sum[4][4] = {};
         if (!p.how.dot) inverse_norms(scale[0], left, feature.cols);
-        product(sum, room, left, right, feature.cols);
+        product(sum, room[0], left, right, feature.cols);
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++) {
                 const int d = tid / 16 * 4 + i, s = tid % 16 * 4 + j;
@@ -176,12 +177,12 @@ __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feat
             }
         __syncthreads(); /* the norms may be filled again, the similarities read */
     }
-    weigh(p.how, columns, weight + from, p.fate + m.first + from, m.M, m.N, min(TILE, m.N - from));
+    weigh(p.how, columns[0], weight + from, p.fate + m.first + from, m.M, m.N, min(TILE, m.N - from));
 }
 
 /* ---- settle ---- */
 
-enum { SETTLERS = 1024 };
+constexpr int SETTLERS = 1024;
 
 /* The paper's batch rule: a source that one image keeps is kept in all. */
 static __device__ void unite(const mame_plan &p, const int *offsets, int longest)
@@ -356,13 +357,13 @@ static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T
 template <class T>
 __global__ void __launch_bounds__(CREW) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
 {
-    VR_SHARED(product_room, room, );
+    VR_SHARED(product_room, room, [1]);
     VR_SHARED(float, total, [TILE]);
     VR_SHARED(float, growth, [TILE]);
     const int        image = (int)blockIdx.x, tile = (int)blockIdx.y, to = e.out_offsets[image];
     const mame_image m = image_of(p, e.in_offsets, image);
     if (tile < p.destination_tiles)
-        merge_tile(p, e, y, x, m, room, total, growth, p.weight + p.weights_at[image], to);
+        merge_tile(p, e, y, x, m, room[0], total, growth, p.weight + p.weights_at[image], to);
     else
         move_tile(p, e, y, x, m, (tile - p.destination_tiles) * TILE, to);
 }

@@ -42,7 +42,7 @@ template <class T> struct destinations {
 template <class T>
 __global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
 {
-    VR_SHARED(product_room, room, );
+    VR_SHARED(product_room, room, [1]);
     const int  tid = (int)threadIdx.x, image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
     const int  first = trace.in_offsets[image], M = trace.destinations[image];
     const auto at = trace.weights_at[image];
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_t
     float                 sum[4][4] = {};
     const spread_tokens   left = {trace, m, from};
     const destinations<T> right = {trace, m, y, col, split};
-    if (N > 0) product(sum, room, left, right, M);
+    if (N > 0) product(sum, room[0], left, right, M);
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
             const int t = from + tid / 16 * 4 + i, c = col + tid % 16 * 4 + j;

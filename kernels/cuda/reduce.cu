@@ -13,7 +13,7 @@ void vr_merging_lay_out(vr_merging *m, vr_arena *arena, const vr_limits *most, c
     if (trace) m->row = trace->row, m->mass = trace->mass, m->total = trace->total;
 }
 
-enum { ROWS = CREW / 32 }; /* a warp makes a row */
+constexpr int ROWS = CREW / 32; /* a warp makes a row */
 
 template <class T>
 __global__ void __launch_bounds__(CREW)

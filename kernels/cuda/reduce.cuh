@@ -11,11 +11,11 @@ extern "C" {
 /* ---- products ---- */
 
 /* A block of CREW threads makes a tile of TILE x TILE sums; a thread owns 4 x 4 of them. */
-enum { TILE = 64, CREW = 256, STEP = 16, PITCH = TILE + 4 };
+constexpr int TILE = 64, CREW = 256, STEP = 16, PITCH = TILE + 4;
 
 /* Sums are made in parts of so many terms: a refined weight is a difference of similarities, and one long chain of
  * additions would put its error at several times that of this one. */
-enum { PART = 64 };
+constexpr int PART = 64;
 
 typedef struct {
     float left[STEP][PITCH], right[STEP][PITCH];
@@ -96,7 +96,7 @@ template <class T, class PAIRS>
 __global__ void __launch_bounds__(CREW)
     nearest_kernel(PAIRS pairs, cells<T> x, const int *__restrict__ offsets, int *__restrict__ best, float *__restrict__ score)
 {
-    VR_SHARED(product_room, room, );
+    VR_SHARED(product_room, room, [1]);
     VR_SHARED(float, block, [TILE][TILE + 1]); /* cosines, [destination][source] */
     VR_SHARED(float, scale, [2][TILE]);
     VR_SHARED(float, top, [4][TILE]);
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(CREW)
         gathered<T, decltype(destination)> left = {x, destination, first, tile, pairs.M};
         float                              sum[4][4] = {};
         inverse_norms(scale[0], left, x.cols);
-        product(sum, room, left, right, x.cols);
+        product(sum, room[0], left, right, x.cols);
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++) {
                 const int d = tid / 16 * 4 + i, s = tid % 16 * 4 + j;
@@ -159,7 +159,7 @@ static cudaError_t nearest(const vr_gpu *gpu, PAIRS pairs, vr_mat x, const int *
 /* ---- order ---- */
 
 /* A number that grows as x falls; -0 counts as 0. */
-static __device__ __forceinline__ unsigned falling(float x)
+VR_FN unsigned falling(float x)
 {
     unsigned bits;
     x += 0.0f;
@@ -168,7 +168,7 @@ static __device__ __forceinline__ unsigned falling(float x)
 }
 
 /* How many of the count values go before number i, the largest first and equals in order. */
-static __device__ int rank_of(const float *values, int count, int i)
+VR_FN int rank_of(const float *values, int count, int i)
 {
     const unsigned mine = falling(values[i]);
     int            rank = 0;
@@ -193,7 +193,7 @@ void vr_merging_lay_out(vr_merging *m, vr_arena *arena, const vr_limits *most, c
 
 /* Fills list, start and parts for one image from row; the whole block calls it, with a barrier before and after.
  *   first, n  the image's tokens;  to  its first row in the output */
-static __device__ __forceinline__ void merging_list(const vr_merging &m, int first, int n, int to)
+VR_FN void merging_list(const vr_merging &m, int first, int n, int to)
 {
     for (int t = (int)threadIdx.x; t < n; t += (int)blockDim.x) {
         const int mine = m.row[first + t];
@@ -222,7 +222,7 @@ template <class F> static __device__ __forceinline__ float merging_sum(const vr_
 cudaError_t vr_merging_follow(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, vr_merging merging);
 
 /* Trace fields of MaMe alone, for the others: no weights, no columns.  For one image, by one block. */
-static __device__ __forceinline__ void trace_nothing(const vr_trace &trace, int image, int first, int n)
+VR_FN void trace_nothing(const vr_trace &trace, int image, int first, int n)
 {
     if (!trace.row) return;
     if (threadIdx.x == 0) trace.destinations[image] = 0, trace.weights_at[image + 1] = 0;

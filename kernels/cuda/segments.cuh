@@ -37,7 +37,7 @@ template <class T, class F> static __device__ T sum_before(int image, T *room, F
 }
 
 /* The sum of the values of all threads before this one.  room [blockDim.x / 32], at most 32, as above. */
-static __device__ int block_scan(int value, int *room)
+VR_FN int block_scan(int value, int *room)
 {
     const int lane = (int)threadIdx.x % 32;
     int       upto = value;

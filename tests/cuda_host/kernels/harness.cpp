@@ -195,6 +195,7 @@ void check_floats(const std::vector<float> &got, const float *want, size_t count
 {
     double largest = 0, worst = 0;
     size_t at = 0;
+    if (count == 0) return;
     for (size_t i = 0; i < count; i++) {
         const double error = fabs((double)got[i] - (double)want[i]);
         if (fabs((double)want[i]) > largest) largest = fabs((double)want[i]);
