@@ -44,10 +44,9 @@ ch_objects = $(patsubst %,$(CH)/$(1)/$(CUDA_HOST)/%.o,$(2))
 
 # The plugin on the emulator.  cuBLASLt's fake has the soname of the real one and is loaded with the plugin, so that the
 # back end's dlopen finds it.
-CH_BASE_C      := kernels/base.c kernels/trace.c
-CH_PLUGIN_C    := $(wildcard kernels/cuda/*.c) $(CH_BASE_C)
-CH_PLUGIN_OBJ   = $(CH_PLUGIN_C:%.c=$(CH)/plugin/%.o) $(CH_CU:%.cu=$(CH)/plain/%.o)
-CH_SHARED       = $(CH_CXX) $(CFLAGS) $(SANFLAGS) -shared -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN'
+CH_BASE_C      := $(wildcard kernels/*.c)
+CH_PLUGIN_OBJ   = $(patsubst %.c,$(CH)/c/%.o,$(wildcard kernels/cuda/*.c) kernels/base.c kernels/trace.c) $(CH_CU:%.cu=$(CH)/plain/%.o)
+CH_SHARED       = $(CH_CXX) $(SANFLAGS) -shared -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN'
 
 cuda-host: $(CH)/vitrun-cuda.so ## the CUDA back end on an emulator: build/cuda_host/vitrun-cuda.so
 
@@ -57,29 +56,41 @@ $(CH)/libcublasLt.so.13: $(call ch_objects,plain,$(CH_LT)) $(CH)/libfakecuda.so
 	@$(CH_SHARED) -Wl,-soname,libcublasLt.so.13 -o $@ $^
 $(CH)/vitrun-cuda.so: $(CH_PLUGIN_OBJ) $(CH)/libcublasLt.so.13 $(CH)/libfakecuda.so
 	@echo "  link $@"
-	@$(CH_SHARED) -Wl,-soname,vitrun-cuda.so -Wl,--no-as-needed -o $@ $^ -ldl -lm -lpthread
-$(CH)/plugin/%.o: %.c
+	@echo '{ global: vr_plugin; local: *; };' > $(CH)/exports
+	@$(CH_SHARED) -Wl,--version-script=$(CH)/exports -Wl,--no-as-needed -o $@ $^ -ldl -lm -lpthread
+$(CH)/c/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  $(CC) $< (cuda_host)"
 	@$(CC) -I $(CUDA_HOST)/include $(ALL_CFLAGS) -c -o $@ $<
 
-# Kernels, and the test bed itself, against plain loops.
+# Programs that test: one of the bed itself, and each kernels/test_*.cpp is one, linked with what else is there and with
+# the kernels and the oracle.
+CH_TESTS       := $(patsubst $(CUDA_HOST)/kernels/%.cpp,%,$(wildcard $(CUDA_HOST)/kernels/test_*.cpp))
+CH_HELP_CPP    := $(filter-out $(CUDA_HOST)/kernels/test_%,$(wildcard $(CUDA_HOST)/kernels/*.cpp))
+CH_ORACLE_C    := $(wildcard tests/reference/*.c kernels/*.c)
 define ch_tests
-$(CH)/test_bed.$(1): $(call ch_objects,$(1),$(CH_FAKE) $(CH_LT) harness $(patsubst $(CUDA_HOST)/%.cpp,%,$(CH_OWN_CPP)))
+$(CH)/$(1)/libkernels.a: $(CH_CU:%.cu=$(CH)/$(1)/%.o)
+	@rm -f $$@
+	@$(AR) rcs $$@ $$^
+$(CH)/$(1)/libbed.a: $(call ch_objects,$(1),$(CH_FAKE) $(CH_LT)) $(CH_HELP_CPP:%.cpp=$(CH)/$(1)/%.o) $(CH_ORACLE_C:%.c=$(CH)/c/%.o)
+	@rm -f $$@
+	@$(AR) rcs $$@ $$^
+$(CH)/$(1)/test_bed: $(call ch_objects,$(1),harness $(patsubst $(CUDA_HOST)/%.cpp,%,$(CH_OWN_CPP))) $(CH)/$(1)/libbed.a
 	@echo "  link $$@"
-	@$(CH_CXX) $$(ch_flags_$(1)) -o $$@ $$^ -lpthread
-$(CH)/test_kernels.$(1): $(call ch_objects,$(1),$(CH_FAKE) $(CH_LT) harness) $(CH_KERNEL_CPP:%.cpp=$(CH)/$(1)/%.o) \
-    $(CH_CU:%.cu=$(CH)/$(1)/%.o) $(CH_BASE_C:%.c=$(CH)/plugin/%.o)
+	@$(CH_CXX) $$(ch_flags_$(1)) -o $$@ $$^ -lm -lpthread
+$(CH_TESTS:%=$(CH)/$(1)/%): $(CH)/$(1)/%: $(CH)/$(1)/$(CUDA_HOST)/kernels/%.o $(CH)/$(1)/libkernels.a $(CH)/$(1)/libbed.a
 	@echo "  link $$@"
 	@$(CH_CXX) $$(ch_flags_$(1)) -o $$@ $$^ -lm -lpthread
 endef
 $(foreach v,san races,$(eval $(call ch_tests,$(v))))
-CH_PROGRAMS     = $(CH)/test_bed $(if $(CH_KERNEL_CPP),$(CH)/test_kernels)
+ch_programs     = $(patsubst %,$(CH)/$(1)/%,test_bed $(CH_TESTS))
 
-cuda-host-check: $(CH_PROGRAMS:%=%.san)  ## kernels on the emulator, under ASan and UBSan, in three orders
-	@for t in $^; do echo "$$t"; $$t || exit 1; done
-cuda-host-races: $(CH_PROGRAMS:%=%.races)  ## kernels on the emulator, every CUDA thread a fibre of ThreadSanitizer's
-	@for t in $^; do echo "$$t"; setarch -R $$t || exit 1; done
+cuda-host-check: $(call ch_programs,san)  ## kernels on the emulator, under ASan and UBSan, in three orders
+	@bash $(CUDA_HOST)/check.sh $^
+cuda-host-races: $(call ch_programs,races)  ## kernels on the emulator, every CUDA thread a fibre of ThreadSanitizer's
+	@VR_CUDA_ORDER=ascending setarch -R bash $(CUDA_HOST)/check.sh $^
+cuda-host-mutants: $(call ch_programs,san) $(call ch_programs,races)  ## each barrier and wait taken out in turn must be found (long)
+	@CXX="$(CH_CXX)" FLAGS="$(CH_FLAGS)" SAN="$(ch_flags_san)" RACES="$(ch_flags_races)" bash $(CUDA_HOST)/mutate.sh $(CH) $(MUTATE)
 
 -include $(shell find $(CH) -name '*.d' 2>/dev/null)
 .PHONY: cuda-host cuda-host-check cuda-host-races cuda-host-mutants
