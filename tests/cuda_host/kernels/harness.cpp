@@ -123,7 +123,7 @@ std::vector<int> offsets_of(const std::vector<int> &counts)
     return offsets;
 }
 
-table grouped_tokens(const std::vector<int> &counts, int cols)
+table grouped_tokens(const std::vector<int> &counts, int cols, bool twins)
 {
     const std::vector<int> offsets = offsets_of(counts);
     table                  t(offsets.back(), cols);
@@ -131,7 +131,7 @@ table grouped_tokens(const std::vector<int> &counts, int cols)
         table centres(5, cols);
         for (float &x : centres.x) x = (float)normal();
         for (int r = offsets[b]; r < offsets[b + 1]; r++) {
-            const int    which = (int)(uniform() * 5), twin = uniform() < 0.05 && r > offsets[b] ? r - 1 : r;
+            const int    which = (int)(uniform() * 5), twin = twins && uniform() < 0.05 && r > offsets[b] ? r - 1 : r;
             const double spread = 0.3 + 0.9 * uniform();
             for (int c = 0; c < cols; c++)
                 t.at(r, c) = twin < r ? t.at(twin, c) : (float)((double)centres.at(which, c) + spread * normal());

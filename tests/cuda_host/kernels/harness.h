@@ -73,8 +73,8 @@ double uniform(); /* 0 .. 1, the same sequence in every run */
 double normal();
 void   seed_numbers(uint64_t seed);
 
-/* Tokens that resemble each other in groups, some of them twice the same. */
-table grouped_tokens(const std::vector<int> &counts, int cols);
+/* Tokens that resemble each other in groups; with twins some of them are the same. */
+table grouped_tokens(const std::vector<int> &counts, int cols, bool twins);
 
 std::vector<int> offsets_of(const std::vector<int> &counts);
 
