@@ -89,8 +89,11 @@ cuda-host-check: $(call ch_programs,san)  ## kernels on the emulator, under ASan
 	@bash $(CUDA_HOST)/check.sh $^
 cuda-host-races: $(call ch_programs,races)  ## kernels on the emulator, every CUDA thread a fibre of ThreadSanitizer's
 	@VR_CUDA_ORDER=ascending setarch -R bash $(CUDA_HOST)/check.sh $^
+cuda-host-headers:  ## the fakes' headers against the toolkit's, where it is installed
+	@if [ -n "$(CUDA_INC)" ]; then $(CH_CXX) -std=c++17 -isystem $(CUDA_INC) -fsyntax-only $(CUDA_HOST)/test_headers.cpp && \
+	    echo "headers: ok"; else echo "headers: SKIP (no CUDA toolkit)"; fi
 cuda-host-mutants: $(call ch_programs,san) $(call ch_programs,races)  ## each barrier and wait taken out in turn must be found (long)
 	@CXX="$(CH_CXX)" FLAGS="$(CH_FLAGS)" SAN="$(ch_flags_san)" RACES="$(ch_flags_races)" bash $(CUDA_HOST)/mutate.sh $(CH) $(MUTATE)
 
 -include $(shell find $(CH) -name '*.d' 2>/dev/null)
-.PHONY: cuda-host cuda-host-check cuda-host-races cuda-host-mutants
+.PHONY: cuda-host cuda-host-check cuda-host-races cuda-host-headers cuda-host-mutants
