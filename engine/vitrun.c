@@ -14,8 +14,6 @@
 #include "fetch.h"
 #include "forward.h"
 
-enum { DEFAULT_TOKEN_BUDGET = 2048 };
-
 int vr_report(vitrun_error *out, const vr_error *err)
 {
     if (out && err->code) {
@@ -259,7 +257,7 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
         return err->code;
     }
     snprintf(v->title, sizeof v->title, "%s", vr_schedule_name(&schedule).text);
-    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET,
+    if (vr_run_open(&v->run, &v->model, &schedule, o->token_budget > 0 ? o->token_budget : v->backend.budget,
                     o->keep_trace != 0, err))
         return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))

@@ -246,6 +246,7 @@ struct vr_backend {
     void         *impl;        /* the back end's own */
     vr_dtype      activations; /* element type of the matrices that the plan lays out */
     vr_math       math;        /* what is really used, never VR_MATH_AUTO */
+    int           budget;      /* tokens computed together that suit it */
     const char   *chip;        /* what the arithmetic is compiled for: "avx512", "sm_90"; the back end's */
     vr_error      fault;       /* the first fault since the last finish() */
 };

@@ -83,7 +83,7 @@ static vr_status cpu_open(vr_backend *be, const vr_wish *wish, vr_error *err)
         free(impl);
         return status;
     }
-    *be = (vr_backend){.ops = &vr_cpu, .impl = impl, .math = VR_MATH_F32, .chip = isa->name};
+    *be = (vr_backend){.ops = &vr_cpu, .impl = impl, .math = VR_MATH_F32, .budget = 2048, .chip = isa->name};
     return VR_OK;
 }
 

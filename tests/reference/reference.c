@@ -180,7 +180,8 @@ static void reference_gather(vr_backend *be, vr_mat y, vr_mat x, const int *inde
 static vr_status reference_open(vr_backend *be, const vr_wish *wish, vr_error *err)
 {
     (void)wish;
-    *be = (vr_backend){.ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference)), .math = VR_MATH_F32, .chip = ""};
+    *be = (vr_backend){
+        .ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference)), .math = VR_MATH_F32, .budget = 2048, .chip = ""};
     return be->impl ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "There is no memory for the oracle.");
 }
 
