@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(CREW)
 {
     VR_SHARED(int, room, [CREW / 32]);
     const int image = (int)blockIdx.x, tid = (int)threadIdx.x, most = min(p.how.prune_kept, p.how.merge_kept);
-    if (image == 0 && tid == 0) out_offsets[0] = 0;
+    begin_batch(out_offsets, p.trace);
     if (image >= images) return;
     const int first = in_offsets[image], n = in_offsets[image + 1] - first, P = min(n, p.how.prune_kept), K = min(n, most);
     const int to = sum_before(image, room, [=](int b) { return min(in_offsets[b + 1] - in_offsets[b], most); });

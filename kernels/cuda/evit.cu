@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(CREW)
 {
     VR_SHARED(int, room, [CREW / 32]);
     const int image = (int)blockIdx.x, tid = (int)threadIdx.x;
-    if (image == 0 && tid == 0) out_offsets[0] = 0;
+    begin_batch(out_offsets, p.trace);
     if (image >= images) return;
     const int first = in_offsets[image], n = in_offsets[image + 1] - first, left = kept(p.keep, n);
     const int count = tokens_left(p, n);

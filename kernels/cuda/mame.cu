@@ -141,7 +141,6 @@ static __device__ size_t place_weights(const mame_plan &p, const int *offsets, s
         return (size_t)o.M * (size_t)o.N;
     });
     if (threadIdx.x == 0 && blockIdx.y == 0) {
-        if (image == 0) p.weights_at[0] = 0;
         p.weights_at[image + 1] = at + (size_t)m.M * (size_t)m.N;
         if (p.trace.row) p.trace.destinations[image] = m.M;
     }
@@ -151,11 +150,11 @@ static __device__ size_t place_weights(const mame_plan &p, const int *offsets, s
 template <class T>
 __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feature, const int *__restrict__ offsets)
 {
-    VR_SHARED(product_room, room, [1]);
+    VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(decide_room, columns, [1]);
     VR_SHARED(float, scale, [2][TILE]);
     VR_SHARED(size_t, sums, [CREW / 32]);
-    const int        tid = (int)threadIdx.x, image = (int)blockIdx.x, from = (int)blockIdx.y * TILE;
+    const int        image = (int)blockIdx.x, from = (int)blockIdx.y * TILE;
     const mame_image m = image_of(p, offsets, image);
     float           *weight = p.weight + place_weights(p, offsets, sums, image, m);
     if (from >= m.N) return;
@@ -170,7 +169,7 @@ __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feat
         product(sum, room[0], left, right, feature.cols);
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++) {
-                const int d = tid / 16 * 4 + i, s = tid % 16 * 4 + j;
+                const int d = product_left<T>(i, j), s = product_right<T>(i, j);
                 if (tile + d < m.M && from + s < m.N)
                     weight[(size_t)(tile + d) * (size_t)m.N + (size_t)(from + s)] =
                         p.how.dot ? sum[i][j] : sum[i][j] * scale[0][d] * scale[1][s];
@@ -231,7 +230,7 @@ __global__ void __launch_bounds__(SETTLERS)
     int mine = 0;
     for (int b = from; b < end; b++) mine += out_offsets[b + 1];
     int at = block_scan(mine, room);
-    if (tid == 0) out_offsets[0] = 0;
+    if (tid == 0) out_offsets[0] = 0, p.weights_at[0] = 0;
     for (int b = from; b < end; b++) out_offsets[b + 1] = at += out_offsets[b + 1];
 }
 
@@ -244,46 +243,52 @@ typedef struct {
     const int   *in_offsets, *out_offsets;
 } mame_ends;
 
-/* The weights of destinations from .. M-1; a source that the batch keeps gives nothing. */
-struct given_weights {
+/* What destinations from .. M-1 get of each source, by its mass; nothing of one that the batch keeps. */
+template <class T> struct shares {
     enum { ALONG = true };
-    const float *weight;
-    const int   *place;
-    int          from, M, N;
+    const mame_image &m;
+    const float      *weight; /* of the image, as of place and mass */
+    const int        *place;
+    const float      *mass; /* NULL where all count alike */
+    int               from;
+    __device__ float of(int line, int term) const /* without the mass */
+    {
+        const bool spread = from + line < m.M && place[term] == VR_SPREAD;
+        return spread ? weight[(size_t)(from + line) * (size_t)m.N + (size_t)term] : 0.0f;
+    }
     __device__ float operator()(int line, int term) const
     {
-        return from + line < M && place[term] == VR_SPREAD ? weight[(size_t)(from + line) * (size_t)N + (size_t)term] : 0;
+        return mass ? of(line, term) * mass[m.source(term)] : of(line, term);
     }
+    __device__ const wide<T> *run(int, int) const { return NULL; }
 };
 
-/* Sources, each as heavy as it counts. */
-template <class T> struct heavy_sources {
+template <class T> struct sources {
     enum { ALONG = false };
-    cells<T>          x;
     const mame_image &m;
-    const float      *mass; /* of the image's tokens, or NULL where all count alike */
+    cells<T>          x;
     int               col;
     __device__ float operator()(int line, int term) const
     {
-        const int t = m.source(term);
-        if (col + line >= x.cols) return 0;
-        const float value = to_float(x.row(m.first + t)[col + line]);
-        return mass ? mass[t] * value : value;
+        return col + line < x.cols ? to_float(x.row(m.first + m.source(term))[col + line]) : 0.0f;
+    }
+    __device__ const wide<T> *run(int line, int term) const
+    {
+        if (!x.whole || col + line >= x.cols) return NULL;
+        return x.wide_row(m.first + m.source(term)) + (col + line) / wide<T>::COUNT;
     }
 };
 
 /* total and growth [TILE]: what the sources add to each destination's mass and to its size. */
-static __device__ void add_up(float *total, float *growth, const given_weights &weights, const mame_image &m, const float *mass,
-                              const float *size)
+template <class T>
+static __device__ void add_up(float *total, float *growth, const shares<T> &left, const mame_image &m, const float *size)
 {
     const int lane = (int)threadIdx.x % 32;
     for (int line = (int)threadIdx.x / 32; line < TILE; line += CREW / 32) {
         float sum = 0, grown = 0;
         for (int j = lane; j < m.N; j += 32) {
-            const float w = weights(line, j);
-            const int   t = m.source(j);
-            sum += mass ? w * mass[t] : w;
-            if (size) grown += w * size[t];
+            sum += left(line, j);
+            if (size) grown += left.of(line, j) * size[m.source(j)];
         }
         for (int by = 16; by > 0; by /= 2) {
             sum += __shfl_xor_sync(~0u, sum, by);
@@ -305,20 +310,20 @@ static __device__ void note(const mame_plan &p, const mame_image &m, int to, int
 
 template <class T>
 static __device__ void merge_tile(const mame_plan &p, const mame_ends &e, cells<T> y, cells<T> x, const mame_image &m,
-                                  product_room &room, float *total, float *growth, float *weight, int to)
+                                  product_room<T> &room, float *total, float *growth, float *weight, int to)
 {
     const int            tid = (int)threadIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
     const float         *size = e.size ? e.size + m.first : NULL, *mass = p.how.by_mass ? size : NULL;
-    const given_weights  left = {weight, p.place + m.first, from, m.M, m.N};
-    const heavy_sources<T> right = {x, m, mass, col};
+    const shares<T>      left = {m, weight, p.place + m.first, mass, from};
+    const sources<T>     right = {m, x, col};
     float                sum[4][4] = {};
     if (from >= m.M) return;
-    add_up(total, growth, left, m, mass, size);
+    add_up(total, growth, left, m, size);
     __syncthreads();
     product(sum, room, left, right, m.N);
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
-            const int d = from + tid / 16 * 4 + i, c = col + tid % 16 * 4 + j;
+            const int d = from + product_left<T>(i, j), c = col + product_right<T>(i, j);
             if (d >= m.M || c >= x.cols) continue;
             const int   t = m.destination(d);
             const float own = mass ? mass[t] : 1, all = own + total[d - from];
@@ -357,7 +362,7 @@ static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T
 template <class T>
 __global__ void __launch_bounds__(CREW) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
 {
-    VR_SHARED(product_room, room, [1]);
+    VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(float, total, [TILE]);
     VR_SHARED(float, growth, [TILE]);
     const int        image = (int)blockIdx.x, tile = (int)blockIdx.y, to = e.out_offsets[image];

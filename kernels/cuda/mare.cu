@@ -8,54 +8,56 @@ typedef struct {
     const float *weight;
 } mare_image;
 
-/* Columns of the weights; 0 for a token that was not spread. */
-struct spread_tokens {
+/* What each token gets of the destinations, split among their parts if that is asked; 0 for one that was not spread. */
+template <class T> struct shares {
     enum { ALONG = false };
     const vr_trace   &trace;
     const mare_image &m;
     int               from;
+    bool              split;
     __device__ float operator()(int line, int term) const
     {
         const int t = from + line;
         if (t >= m.n || trace.row[m.first + t] != VR_SPREAD) return 0;
-        return m.weight[(size_t)term * (size_t)m.N + (size_t)trace.column[m.first + t]];
+        const float weight = m.weight[(size_t)term * (size_t)m.N + (size_t)trace.column[m.first + t]];
+        return split ? weight / trace.total[m.to + trace.prefix + term] : weight;
     }
+    __device__ const wide<T> *run(int, int) const { return NULL; }
 };
 
-/* What became of the destinations, each split among its parts if that is asked. */
+/* What became of the destinations. */
 template <class T> struct destinations {
     enum { ALONG = false };
-    const vr_trace   &trace;
-    const mare_image &m;
-    cells<T>          y;
-    int               col;
-    bool              split;
+    cells<T> y;
+    int      first, col; /* the row of the first */
     __device__ float operator()(int line, int term) const
     {
-        const int row = m.to + trace.prefix + term;
-        if (col + line >= y.cols) return 0;
-        const float value = to_float(y.row(row)[col + line]);
-        return split ? value / trace.total[row] : value;
+        return col + line < y.cols ? to_float(y.row(first + term)[col + line]) : 0.0f;
+    }
+    __device__ const wide<T> *run(int line, int term) const
+    {
+        if (!y.whole || col + line >= y.cols) return NULL;
+        return y.wide_row(first + term) + (col + line) / wide<T>::COUNT;
     }
 };
 
 template <class T>
 __global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
 {
-    VR_SHARED(product_room, room, [1]);
-    const int  tid = (int)threadIdx.x, image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
+    VR_SHARED(product_room<T>, room, [1]);
+    const int  image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
     const int  first = trace.in_offsets[image], M = trace.destinations[image];
     const auto at = trace.weights_at[image];
     const int  N = M > 0 ? (int)((trace.weights_at[image + 1] - at) / (size_t)M) : 0;
     const mare_image m = {first, trace.in_offsets[image + 1] - first, trace.out_offsets[image], M, N, trace.weight + at};
     if (from >= m.n) return;
     float                 sum[4][4] = {};
-    const spread_tokens   left = {trace, m, from};
-    const destinations<T> right = {trace, m, y, col, split};
+    const shares<T>       left = {trace, m, from, split};
+    const destinations<T> right = {y, m.to + trace.prefix, col};
     if (N > 0) product(sum, room[0], left, right, M);
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
-            const int t = from + tid / 16 * 4 + i, c = col + tid % 16 * 4 + j;
+            const int t = from + product_left<T>(i, j), c = col + product_right<T>(i, j);
             if (t >= m.n || c >= x.cols) continue;
             const int   row = trace.row[m.first + t];
             const float mass = split ? trace.mass[m.first + t] : 1;

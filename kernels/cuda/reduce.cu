@@ -15,6 +15,21 @@ void vr_merging_lay_out(vr_merging *m, vr_arena *arena, const vr_limits *most, c
 
 constexpr int ROWS = CREW / 32; /* a warp makes a row */
 
+/* 16 bytes of a merged row. */
+template <class T>
+static __device__ __forceinline__ wide<T> merged(const cells<T> &x, const vr_merging &m, int first, const int *list, int parts,
+                                                 float total, int at)
+{
+    float   sum[wide<T>::COUNT] = {};
+    wide<T> out;
+    for (int i = 0; i < parts; i++) {
+        const wide<T> part = x.wide_row(first + list[i])[at];
+        for (int j = 0; j < wide<T>::COUNT; j++) sum[j] += m.mass[first + list[i]] * to_float(part.x[j]);
+    }
+    for (int j = 0; j < wide<T>::COUNT; j++) out.x[j] = from_float<T>(sum[j] / total);
+    return out;
+}
+
 template <class T>
 __global__ void __launch_bounds__(CREW)
     follow_kernel(cells<T> y, cells<T> x, vr_merging m, const int *__restrict__ in_offsets, const int *__restrict__ out_offsets)
@@ -24,15 +39,16 @@ __global__ void __launch_bounds__(CREW)
     if (to >= out_offsets[image + 1]) return;
     const int  *list = m.list + first + m.start[to], parts = m.parts[to];
     const float total = m.total[to];
-    if (parts == 1 && m.mass[first + *list] == total) {
-        for (int c = lane; c < x.cols; c += 32) y.row(to)[c] = x.row(first + *list)[c];
-        return;
-    }
-    for (int c = lane; c < x.cols; c += 32) {
-        float sum = 0;
-        for (int i = 0; i < parts; i++) sum += m.mass[first + list[i]] * to_float(x.row(first + list[i])[c]);
-        y.row(to)[c] = from_float<T>(sum / total);
-    }
+    const bool  lone = parts == 1 && m.mass[first + *list] == total;
+    if (x.whole && y.whole)
+        for (int c = lane; c < x.cols / wide<T>::COUNT; c += 32)
+            y.wide_row(to)[c] = lone ? x.wide_row(first + *list)[c] : merged(x, m, first, list, parts, total, c);
+    else
+        for (int c = lane; c < x.cols; c += 32) {
+            float sum = 0;
+            for (int i = 0; i < parts; i++) sum += m.mass[first + list[i]] * to_float(x.row(first + list[i])[c]);
+            y.row(to)[c] = lone ? x.row(first + *list)[c] : from_float<T>(sum / total);
+        }
 }
 
 template <class T> static cudaError_t follow(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, vr_merging merging)

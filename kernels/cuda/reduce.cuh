@@ -2,6 +2,8 @@
 #ifndef VR_CUDA_REDUCE_CUH
 #define VR_CUDA_REDUCE_CUH
 
+#include <cuda/mma.h>
+
 #include "segments.cuh"
 
 extern "C" {
@@ -17,26 +19,104 @@ constexpr int TILE = 64, CREW = 256, STEP = 16, PITCH = TILE + 4;
  * additions would put its error at several times that of this one. */
 constexpr int PART = 64;
 
-typedef struct {
-    float left[STEP][PITCH], right[STEP][PITCH];
-} product_room;
+/* A side of a product, `SIDE`, offers
+ *     float operator()(int line, int term)      for lines 0 .. TILE-1, 0 past its end; asked for terms below depth only
+ *     const wide<T> *run(int line, int term)    the 16 bytes from there on along its memory; NULL: ask one by one
+ *     ALONG                                     that memory runs along the terms, and not along the lines */
 
-/* One side's next STEP terms.  ALONG says that an operand's memory runs along the terms, and not along the lines. */
-template <class F> static __device__ __forceinline__ void product_load(float (&to)[STEP][PITCH], const F &side, int from, int depth)
+/* Tiles in shared memory.  Those of half types lie as their sides do; 8 more, so that ldmatrix meets no bank conflict. */
+template <class T> struct product_room {
+    alignas(16) T left[PART][TILE + 8];
+    alignas(16) T right[PART][TILE + 8];
+};
+template <> struct product_room<float> {
+    alignas(16) float left[STEP][PITCH];
+    alignas(16) float right[STEP][PITCH];
+};
+
+/* Which line of the left side, and of the right, the thread's sum[i][j] belongs to. */
+template <class T> VR_FN int product_left(int i, int)
+{
+    return (int)threadIdx.x / 32 % 4 * 16 + (int)threadIdx.x % 32 / 4 + i / 2 * 8;
+}
+template <class T> VR_FN int product_right(int i, int j)
+{
+    return (int)threadIdx.x / 128 * 32 + 8 * j + 2 * ((int)threadIdx.x % 4) + i % 2;
+}
+template <> __device__ __forceinline__ int product_left<float>(int i, int) { return (int)threadIdx.x / 16 * 4 + i; }
+template <> __device__ __forceinline__ int product_right<float>(int, int j) { return (int)threadIdx.x % 16 * 4 + j; }
+
+template <class SIDE> VR_FN void product_load(float (&to)[STEP][PITCH], const SIDE &side, int from, int depth)
 {
     const int tid = (int)threadIdx.x;
     for (int i = 0; i < 4; i++) {
-        const int line = F::ALONG ? tid / 4 : tid % 16 * 4 + i, term = F::ALONG ? tid % 4 * 4 + i : tid / 16;
+        const int line = SIDE::ALONG ? tid / 4 : tid % 16 * 4 + i, term = SIDE::ALONG ? tid % 4 * 4 + i : tid / 16;
         to[term][line] = from + term < depth ? side(line, from + term) : 0.0f;
     }
 }
 
-/* sum[i][j] += sum over terms of left(line, term) right(line, term): left's line is 4 (tid / 16) + i, right's is
- * 4 (tid % 16) + j.  Each side answers for lines 0 .. TILE-1 and is asked for terms below depth only. */
-template <class L, class R>
-static __device__ void product(float (&sum)[4][4], product_room &room, const L &left, const R &right, int depth)
+/* To [line][term], or to [term][line] where memory runs along the lines. */
+template <class T, class SIDE> VR_FN void product_load(T (&to)[PART][TILE + 8], const SIDE &side, int from, int depth)
 {
-    const int row = (int)threadIdx.x / 16 * 4, col = (int)threadIdx.x % 16 * 4;
+    for (int i = (int)threadIdx.x; i < PART * TILE / 8; i += CREW) {
+        const int      slow = i / 8, fast = i % 8 * 8, line = SIDE::ALONG ? slow : fast;
+        const int      term = from + (SIDE::ALONG ? fast : slow);
+        const wide<T> *run = term < depth ? side.run(line, term) : NULL;
+        wide<T>        values;
+        if (run)
+            values = *run;
+        else
+            for (int j = 0; j < 8; j++) {
+                const int l = SIDE::ALONG ? line : line + j, t = SIDE::ALONG ? term + j : term;
+                values.x[j] = from_float<T>(t < depth ? side(l, t) : 0.0f);
+            }
+        *(wide<T> *)(void *)&to[slow][fast] = values;
+    }
+}
+
+/* sum += the products of up to PART terms, on tensor cores: a warp makes 16 x 32. */
+template <class T, class L, class R> VR_FN void product_part(float (&sum)[4][4], const product_room<T> &room, int depth)
+{
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row = warp % 4 * 16, col = warp / 4 * 32;
+    float     some[4][4] = {};
+#pragma unroll
+    for (int k = 0; k < PART; k += 16) {
+        unsigned a[4], b[4];
+        if (k >= depth) break;
+        if (L::ALONG)
+            ldmatrix_x4(a, &room.left[row + lane % 16][k + lane / 16 * 8]);
+        else
+            ldmatrix_x4_trans(a, &room.left[k + lane / 16 * 8 + lane % 8][row + lane / 8 % 2 * 8]);
+#pragma unroll
+        for (int n = 0; n < 4; n += 2) {
+            if (R::ALONG)
+                ldmatrix_x4(b, &room.right[col + 8 * n + lane / 16 * 8 + lane % 8][k + lane / 8 % 2 * 8]);
+            else
+                ldmatrix_x4_trans(b, &room.right[k + lane % 16][col + 8 * n + lane / 16 * 8]);
+            mma_16x8x16<T>(some[n], a, b[0], b[1]);
+            mma_16x8x16<T>(some[n + 1], a, b[2], b[3]);
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) sum[i][j] += some[j][i];
+}
+
+/* sum[i][j] += sum over terms of left(line, term) right(line, term), the lines being product_left and _right of i, j. */
+template <class T, class L, class R>
+static __device__ void product(float (&sum)[4][4], product_room<T> &room, const L &left, const R &right, int depth)
+{
+    for (int from = 0; from < depth; from += PART) {
+        product_load(room.left, left, from, depth);
+        product_load(room.right, right, from, depth);
+        __syncthreads();
+        product_part<T, L, R>(sum, room, depth - from);
+        __syncthreads(); /* the room may be filled again */
+    }
+}
+template <class L, class R>
+static __device__ void product(float (&sum)[4][4], product_room<float> &room, const L &left, const R &right, int depth)
+{
+    const int row = product_left<float>(0, 0), col = product_right<float>(0, 0);
     for (int part = 0; part < depth; part += PART) {
         float     some[4][4] = {};
         const int end = part + PART < depth ? part + PART : depth;
@@ -67,17 +147,26 @@ template <class T, class WHICH> struct gathered {
     {
         return from + line < count ? to_float(x.row(first + which(from + line))[term]) : 0.0f;
     }
+    __device__ const wide<T> *run(int line, int term) const
+    {
+        if (!x.whole || from + line >= count) return NULL;
+        return x.wide_row(first + which(from + line)) + term / wide<T>::COUNT;
+    }
 };
 
 /* scale [TILE]: 1 / the norm of each line, 0 for zeros.  A barrier must follow. */
-template <class S> static __device__ void inverse_norms(float *scale, const S &side, int depth)
+template <class T, class WHICH> static __device__ void inverse_norms(float *scale, const gathered<T, WHICH> &side, int depth)
 {
-    const int lane = (int)threadIdx.x % 32;
+    constexpr int COUNT = wide<T>::COUNT;
+    const int     lane = (int)threadIdx.x % 32;
     for (int line = (int)threadIdx.x / 32; line < TILE; line += CREW / 32) {
         float sum = 0;
-        for (int term = lane; term < depth; term += 32) {
-            const float x = side(line, term);
-            sum += x * x;
+        for (int term = lane * COUNT; term < depth; term += 32 * COUNT) {
+            const wide<T> *run = side.run(line, term);
+            for (int j = 0; j < COUNT; j++) {
+                const float x = run ? to_float(run->x[j]) : term + j < depth ? side(line, term + j) : 0.0f;
+                sum += x * x;
+            }
         }
         for (int by = 16; by > 0; by /= 2) sum += __shfl_xor_sync(~0u, sum, by);
         if (lane == 0) scale[line] = sum > 0 ? 1 / sqrtf(sum) : 0;
@@ -96,7 +185,7 @@ template <class T, class PAIRS>
 __global__ void __launch_bounds__(CREW)
     nearest_kernel(PAIRS pairs, cells<T> x, const int *__restrict__ offsets, int *__restrict__ best, float *__restrict__ score)
 {
-    VR_SHARED(product_room, room, [1]);
+    VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(float, block, [TILE][TILE + 1]); /* cosines, [destination][source] */
     VR_SHARED(float, scale, [2][TILE]);
     VR_SHARED(float, top, [4][TILE]);
@@ -116,7 +205,7 @@ __global__ void __launch_bounds__(CREW)
         product(sum, room[0], left, right, x.cols);
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++) {
-                const int d = tid / 16 * 4 + i, s = tid % 16 * 4 + j;
+                const int d = product_left<T>(i, j), s = product_right<T>(i, j);
                 block[d][s] = sum[i][j] * scale[0][d] * scale[1][s];
             }
         __syncthreads();
@@ -221,12 +310,19 @@ template <class F> static __device__ __forceinline__ float merging_sum(const vr_
 /* out = the rows of in, merged: sum of mass x / total, a lone token copied.  offsets of both are known to the device. */
 cudaError_t vr_merging_follow(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, vr_merging merging);
 
+/* What an output and a trace begin with, images or none; for every block. */
+VR_FN void begin_batch(int *out_offsets, const vr_trace &trace)
+{
+    if (blockIdx.x > 0 || threadIdx.x > 0) return;
+    out_offsets[0] = 0;
+    if (trace.row) trace.weights_at[0] = 0;
+}
+
 /* Trace fields of MaMe alone, for the others: no weights, no columns.  For one image, by one block. */
 VR_FN void trace_nothing(const vr_trace &trace, int image, int first, int n)
 {
     if (!trace.row) return;
     if (threadIdx.x == 0) trace.destinations[image] = 0, trace.weights_at[image + 1] = 0;
-    if (threadIdx.x == 0 && image == 0) trace.weights_at[0] = 0;
     for (int t = (int)threadIdx.x; t < n; t += (int)blockDim.x) trace.column[first + t] = -1;
 }
 

@@ -7,14 +7,26 @@
 
 #include "launch.h"
 
+/* 16 bytes of elements, moved at once. */
+template <class T> struct alignas(16) wide {
+    enum { COUNT = 16 / sizeof(T) };
+    T x[COUNT];
+};
+
 /* A vr_mat whose element type is known. */
 template <class T> struct cells {
     T     *data;
     int    cols;
     size_t stride;
+    bool   whole; /* every row is a number of wides, aligned */
     __device__ T *row(int r) const { return data + (size_t)r * stride; }
+    __device__ wide<T> *wide_row(int r) const { return (wide<T> *)(void *)row(r); }
 };
-template <class T> static cells<T> cells_of(vr_mat m) { return {(T *)m.data, m.cols, m.stride}; }
+template <class T> static cells<T> cells_of(vr_mat m)
+{
+    const bool whole = m.cols % wide<T>::COUNT == 0 && m.stride % wide<T>::COUNT == 0 && (uintptr_t)m.data % 16 == 0;
+    return {(T *)(void *)m.data, m.cols, m.stride, whole};
+}
 
 /* The sum of every thread's value, given to all; the same order of additions whatever runs first.
  *   room  [blockDim.x / 32] shared memory that nobody else uses before the next barrier */
