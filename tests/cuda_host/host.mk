@@ -86,6 +86,7 @@ $(foreach v,san races,$(eval $(call ch_tests,$(v))))
 ch_programs     = $(patsubst %,$(CH)/$(1)/%,test_bed $(CH_TESTS))
 
 cuda-host-check: $(call ch_programs,san)  ## kernels on the emulator, under ASan and UBSan, in three orders
+	@bash $(CUDA_HOST)/exit.sh $(CH)/san/test_bed
 	@bash $(CUDA_HOST)/check.sh $^
 cuda-host-races: $(call ch_programs,races)  ## kernels on the emulator, every CUDA thread a fibre of ThreadSanitizer's
 	@VR_CUDA_ORDER=ascending setarch -R bash $(CUDA_HOST)/check.sh $^
