@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mutate.sh BUILD/cuda_host [FILE...]: takes each barrier and each wait out of kernels/cuda/ (or of the files named) in turn
+# mutate.sh BUILD/cuda_host [FILE[:LINE]...]: takes each barrier and each wait out of kernels/cuda/ (or of the files named) in turn
 # and says which test finds it: values (ASan, three orders) or races (ThreadSanitizer).  Ends with 1 where neither does.
 #   CXX, FLAGS, SAN, RACES   how the tests are compiled; the tests themselves are built already
 #   VR_MUTATE_TESTS          the programs to run, by name; else test_NAME for NAME.cu, else all of them
@@ -57,8 +57,10 @@ verdict() { # verdict VARIANT FLAGS FILE: "-" or how it was found
 }
 
 printf '%-32s %-36s %-10s %s\n' "line" "taken out" "values" "races"
-for file; do
+for chosen; do
+    file=${chosen%:*}
     for line in $(grep -nE '(__syncthreads|__syncwarp|cp_async_wait<[^>]*>)\([^)]*\);' "$file" | grep -v '// no mutant: ' | cut -d: -f1); do
+        [ "$chosen" = "$file" ] || [ "$chosen" = "$file:$line" ] || continue
         cp kernels/cuda/*.cu kernels/cuda/*.cuh kernels/cuda/*.h "$scratch/kernels/cuda/"
         rm -f "$scratch"/*.o
         what=$(sed -n "${line}p" "$file" | grep -oE '(__sync[a-z]*|cp_async_wait<[^>]*>)\([^)]*\)' | head -1)
