@@ -24,9 +24,10 @@ void        vr_golden_use(const vr_golden_backend *b, vitrun_options *o); /* bef
 
 /* How far numbers may be off: max |found - wanted| / max |wanted| where activations are f32; else the normalised mean square
  * error, sum (found - wanted)^2 / sum wanted^2, as golden/README.md has it for halves.  A NaN stays. */
-double vr_golden_error(const float *found, const float *wanted, size_t n);
-double vr_golden_tolerance(bool reduced);
-bool   vr_golden_halves(void); /* decisions may differ where they are close */
+double    vr_golden_error(const float *found, const float *wanted, size_t n);
+double    vr_golden_tolerance(bool reduced);
+vr_status vr_golden_oracle(vitrun **v, const vitrun_options *o, vr_error *err); /* with weights rounded to the dtype */
+bool      vr_golden_halves(void);                                               /* decisions may differ where they are close */
 
 /* Print the line of a case, and count it. */
 verdict vr_golden_report(verdict v, const char *name, const char *words);
