@@ -18,9 +18,8 @@ typedef struct {
     const char   *name; /* "reference", "avx2", "cuda f16" */
     const vr_ops *ops;  /* NULL: the device of --device */
 } vr_golden_backend;
-int         vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference);
-const char *vr_golden_device(void);                                       /* NULL where --device is not given */
-void        vr_golden_use(const vr_golden_backend *b, vitrun_options *o); /* before opening on it; o may be NULL */
+int  vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference);
+void vr_golden_use(const vr_golden_backend *b, vitrun_options *o); /* before opening on it; o may be NULL */
 
 /* How far numbers may be off: max |found - wanted| / max |wanted| where activations are f32; else the normalised mean square
  * error, sum (found - wanted)^2 / sum wanted^2, as golden/README.md has it for halves.  A NaN stays. */

@@ -29,8 +29,6 @@ static int counts[3];
 static const char *device, *dtype = "f32"; /* --device, --dtype */
 static bool        small;                  /* --small */
 
-const char *vr_golden_device(void) { return device; }
-
 int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
 {
     static const char *const isas[] = {"portable", "avx2", "avx512"};
