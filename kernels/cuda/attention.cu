@@ -20,9 +20,9 @@ static const float LOG2E = 1.4426950408889634f;
 template <class T> struct looking {
     cells<T>     y, q, k, v;
     const int   *q_offsets, *kv_offsets;
-    const float *size;       /* [Tkv] or NULL */
-    int          head;       /* D */
-    float        scale;      /* 1 / sqrt(D) */
+    const float *size;        /* [Tkv] or NULL */
+    int          head;        /* D */
+    float        scale;       /* 1 / sqrt(D) */
     int          least, most; /* for images of more keys than `least`, up to `most` */
 };
 
@@ -146,8 +146,8 @@ template <int HEAD, int KEYS> constexpr size_t fast_shared()
 /* to [count up to a multiple of 16][HEAD + 8]: zeros past the last row, since 0 times junk may be a NaN, and past the last
  * column.  The lanes who .. of `crew` share the work. */
 template <int HEAD, class T>
-static __device__ __forceinline__ void fast_load(T *to, cells<T> from, int first, int rows, int count, int col, int head, int who,
-                                                 int crew)
+static __device__ __forceinline__ void fast_load(T *to, cells<T> from, int first, int rows, int count, int col, int head,
+                                                 int who, int crew)
 {
     for (int i = who; i < (count + 15) / 16 * 16 * (HEAD / 8); i += crew) {
         const int  r = i / (HEAD / 8), c = i % (HEAD / 8) * 8;
@@ -156,11 +156,16 @@ static __device__ __forceinline__ void fast_load(T *to, cells<T> from, int first
     }
 }
 
+/* Longer rows than these come in blocks of as many keys; wider instances are for images whose keys they hold at once. */
+constexpr int BLOCK_KEYS = 64;
+
 /* A block has an image's head, or every gridDim.z-th 64 queries of it; a warp has 16 queries and their scores of a block of
  * up to KEYS keys.  HEAD is D or more, a multiple of 16. */
-template <class T, int HEAD, int KEYS> __global__ void __launch_bounds__(32 * WARPS) fast_kernel(looking<T> a)
+template <class T, int HEAD, int KEYS>
+__global__ void __launch_bounds__(32 * WARPS, HEAD <= 32 && KEYS <= 208 ? 3 : 2) fast_kernel(looking<T> a)
 {
-    constexpr int PITCH = HEAD + 8; /* 8 more: ldmatrix meets no bank conflict */
+    constexpr bool WHOLE = KEYS > BLOCK_KEYS;
+    constexpr int  PITCH = HEAD + 8; /* 8 more: ldmatrix meets no bank conflict */
     VR_DYNAMIC_SHARED(T, k);
     const glance<T> at = glance_of(a);
     const int       warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
@@ -179,7 +184,7 @@ template <class T, int HEAD, int KEYS> __global__ void __launch_bounds__(32 * WA
 
         for (int from = 0; from < at.keys; from += KEYS) {
             const int keys = min(KEYS, at.keys - from);
-            if (at.keys > KEYS || base == start) {
+            if ((!WHOLE && at.keys > KEYS) || base == start) {
                 if (from > 0 || base > start) __syncthreads(); /* all have done with the keys before */
                 fast_load<HEAD>(k, a.k, at.first + from, keys, keys, at.col, a.head, (int)threadIdx.x, 32 * WARPS);
                 fast_load<HEAD>(v, a.v, at.first + from, keys, keys, at.col, a.head, (int)threadIdx.x, 32 * WARPS);
@@ -224,7 +229,7 @@ template <class T, int HEAD, int KEYS> __global__ void __launch_bounds__(32 * WA
                 top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 1));
                 top[h] = fmaxf(top[h], __shfl_xor_sync(~0u, top[h], 2));
             }
-            if (from > 0) {
+            if (!WHOLE && from > 0) {
                 const float shrink[2] = {exp2f(before[0] - top[0]), exp2f(before[1] - top[1])};
                 sum[0] *= shrink[0], sum[1] *= shrink[1];
 #pragma unroll
@@ -249,6 +254,7 @@ template <class T, int HEAD, int KEYS> __global__ void __launch_bounds__(32 * WA
                         mma_16x8x16<T>(o[2 * d + 1], p, b[2], b[3]);
                     }
                 }
+            if (WHOLE) break; /* so the compiler knows that sums begin here */
         }
         if (at.keys == 0) cp_async_wait<0>(); /* q was asked for in vain */
 #pragma unroll
@@ -286,9 +292,9 @@ static cudaError_t fast_launch(const vr_gpu *gpu, looking<T> a, int images, int 
 /* Whole rows of up to 256 keys, where a block's shared memory and registers have room for them. */
 template <int HEAD> static int whole_rows(const vr_gpu *gpu)
 {
-    if (HEAD > 80) return 64;
+    if (HEAD > 80) return BLOCK_KEYS;
     if (fast_shared<HEAD, 256>() <= gpu->shared_most) return 256;
-    return fast_shared<HEAD, 208>() <= gpu->shared_most ? 208 : 64;
+    return fast_shared<HEAD, 208>() <= gpu->shared_most ? 208 : BLOCK_KEYS;
 }
 
 template <class T, int HEAD>
@@ -299,17 +305,33 @@ static cudaError_t fast(const vr_gpu *gpu, const looking<T> &a, int images, int 
     if constexpr (HEAD <= 80) {
         if (widest > 208)
             error = fast_launch<T, HEAD, 256>(gpu, a, images, heads, queries, -1, whole);
-        else if (widest > 64)
+        else if (widest > BLOCK_KEYS)
             error = fast_launch<T, HEAD, 208>(gpu, a, images, heads, queries, -1, whole);
     }
-    if (widest <= 64) error = fast_launch<T, HEAD, 64>(gpu, a, images, heads, queries, -1, whole);
+    if (widest <= BLOCK_KEYS) error = fast_launch<T, HEAD, BLOCK_KEYS>(gpu, a, images, heads, queries, -1, whole);
     if (error || keys <= whole) return error;
-    return fast_launch<T, HEAD, 64>(gpu, a, images, heads, queries, whole, INT32_MAX);
+    return fast_launch<T, HEAD, BLOCK_KEYS>(gpu, a, images, heads, queries, whole, INT32_MAX);
 }
 
 /* ---- beside the result ---- */
 
 constexpr int EXTRAS_CREW = 256;
+
+/* whole: k is aligned, and `head` a number of wides. */
+template <class T> static __device__ __forceinline__ float product_of(const float *q, const T *k, int head, bool whole)
+{
+    constexpr int COUNT = wide<T>::COUNT;
+    float         sum = 0;
+    if (whole)
+        for (int c = 0; c < head; c += COUNT) {
+            const wide<T> part = *(const wide<T> *)(const void *)(k + c);
+#pragma unroll
+            for (int j = 0; j < COUNT; j++) sum += q[c + j] * to_float(part.x[j]);
+        }
+    else
+        for (int c = 0; c < head; c++) sum += q[c] * to_float(k[c]);
+    return sum;
+}
 
 /* scores [Tkv]: an image's query 0 looks at its keys; heads are added in their order.  A thread has every 256th key. */
 template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) class_scores_kernel(looking<T> a, int heads, float *scores)
@@ -325,9 +347,7 @@ template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) class_scores_k
         if (tid < a.head) q[tid] = to_float(a.q.row(g.begin)[h * a.head + tid]);
         __syncthreads();
         for (int j = tid; j < g.keys; j += EXTRAS_CREW) {
-            const T *k = a.k.row(g.first + j) + h * a.head;
-            float    s = 0;
-            for (int c = 0; c < a.head; c++) s += q[c] * to_float(k[c]);
+            float s = product_of(q, a.k.row(g.first + j) + h * a.head, a.head, a.k.whole && a.head % wide<T>::COUNT == 0);
             s = s * a.scale + (a.size ? logf(a.size[g.first + j]) : 0);
             score[j] = s;
             top = fmaxf(top, s);
@@ -345,7 +365,8 @@ template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) class_scores_k
     }
 }
 
-template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) mean_keys_kernel(cells<float> mean, cells<T> k, int heads, int rows)
+template <class T>
+__global__ void __launch_bounds__(EXTRAS_CREW) mean_keys_kernel(cells<float> mean, cells<T> k, int heads, int rows)
 {
     const int i = (int)blockIdx.x * EXTRAS_CREW + (int)threadIdx.x, row = i / mean.cols, col = i % mean.cols;
     if (row >= rows) return;
@@ -389,10 +410,17 @@ static cudaError_t attention(const vr_gpu *gpu, vr_mat y, vr_mat q, vr_mat k, vr
                              int heads, const vr_extras *extras)
 {
     const int        head = y.cols / heads, images = q_rows.images, queries = q_rows.longest;
-    const looking<T> a = {cells_of<T>(y),  cells_of<T>(q),  cells_of<T>(k),
-                          cells_of<T>(v),  q_rows.offsets,  kv_rows.offsets,
-                          extras ? extras->size : NULL, head, 1 / sqrtf((float)head),
-                          -1,              INT32_MAX};
+    const looking<T> a = {cells_of<T>(y),
+                          cells_of<T>(q),
+                          cells_of<T>(k),
+                          cells_of<T>(v),
+                          q_rows.offsets,
+                          kv_rows.offsets,
+                          extras ? extras->size : NULL,
+                          head,
+                          1 / sqrtf((float)head),
+                          -1,
+                          INT32_MAX};
     cudaError_t      error = cudaSuccess;
     if (images == 0 || queries == 0) return error;
     if constexpr (sizeof(T) == 2) {

@@ -6,9 +6,9 @@
 
 /* Places 1 .. K-1 of the order are candidates for places K .. P-1. */
 struct kept_and_merged {
-    const int   *order; /* [T] the image's tokens as sorted */
-    vr_diffrate  how;
-    int          M, N, barred;
+    const int      *order; /* [T] the image's tokens as sorted */
+    vr_diffrate     how;
+    int             M, N, barred;
     __device__ bool open(int, int first, int n)
     {
         order += first, barred = 1;
@@ -103,15 +103,14 @@ cudaError_t vr_gpu_diffrate(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens 
     arena.base = (char *)scratch;
     lay_out(&plan, &arena, &most, trace);
     plan.how = *how;
-    if (in.images > 0)
-        VR_LAUNCH(sort_kernel, dim3((unsigned)in.images), dim3(CREW), 0, gpu->stream, plan, scores, in.offsets);
+    if (in.images > 0) VR_LAUNCH(sort_kernel, dim3((unsigned)in.images), dim3(CREW), 0, gpu->stream, plan, scores, in.offsets);
     cudaError_t error = cudaGetLastError();
     if (error) return error;
     const kept_and_merged pairs = {plan.order, *how, 0, 0, 0};
     error = nearest(gpu, pairs, in.x, in.offsets, in.images, in.longest, plan.best, plan.score);
     if (error) return error;
-    VR_LAUNCH(diffrate_kernel, dim3((unsigned)max(in.images, 1)), dim3(CREW), 0, gpu->stream, plan, in.size, out.size, in.offsets,
-              out.offsets, in.images);
+    VR_LAUNCH(diffrate_kernel, dim3((unsigned)max(in.images, 1)), dim3(CREW), 0, gpu->stream, plan, in.size, out.size,
+              in.offsets, out.offsets, in.images);
     error = cudaGetLastError();
     return error ? error : vr_merging_follow(gpu, out, in, plan.merging);
 }

@@ -30,13 +30,10 @@ typedef struct {
 
 /* One image of it. */
 struct mame_image {
-    int          first, prefix, M, N; /* its first token in the batch; destinations, sources */
-    vr_partition partition;
-    const int   *order;
-    __device__ int token(int place) const
-    {
-        return prefix + (partition == VR_RANDOM ? order[place] : place);
-    }
+    int            first, prefix, M, N; /* its first token in the batch; destinations, sources */
+    vr_partition   partition;
+    const int     *order;
+    __device__ int token(int place) const { return prefix + (partition == VR_RANDOM ? order[place] : place); }
     __device__ int destination(int i) const { return partition == VR_ALTERNATING ? prefix + 2 * i : token(i); }
     __device__ int source(int j) const { return partition == VR_ALTERNATING ? prefix + 2 * j + 1 : token(M + j); }
 };
@@ -158,9 +155,9 @@ __global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feat
     const mame_image m = image_of(p, offsets, image);
     float           *weight = p.weight + place_weights(p, offsets, sums, image, m);
     if (from >= m.N) return;
-    const auto                            destination = [=](int i) { return m.destination(i); };
-    const auto                            source = [=](int j) { return m.source(j); };
-    const gathered<T, decltype(source)>   right = {feature, source, m.first, from, m.N};
+    const auto                          destination = [=](int i) { return m.destination(i); };
+    const auto                          source = [=](int j) { return m.source(j); };
+    const gathered<T, decltype(source)> right = {feature, source, m.first, from, m.N};
     if (!p.how.dot) inverse_norms(scale[1], right, feature.cols);
     for (int tile = 0; tile < m.M; tile += TILE) {
         const gathered<T, decltype(destination)> left = {feature, destination, m.first, tile, m.M};
@@ -251,7 +248,7 @@ template <class T> struct shares {
     const int        *place;
     const float      *mass; /* NULL where all count alike */
     int               from;
-    __device__ float of(int line, int term) const /* without the mass */
+    __device__ float  of(int line, int term) const /* without the mass */
     {
         const bool spread = from + line < m.M && place[term] == VR_SPREAD;
         return spread ? weight[(size_t)(from + line) * (size_t)m.N + (size_t)term] : 0.0f;
@@ -268,7 +265,7 @@ template <class T> struct sources {
     const mame_image &m;
     cells<T>          x;
     int               col;
-    __device__ float operator()(int line, int term) const
+    __device__ float  operator()(int line, int term) const
     {
         return col + line < x.cols ? to_float(x.row(m.first + m.source(term))[col + line]) : 0.0f;
     }
@@ -299,7 +296,8 @@ static __device__ void add_up(float *total, float *growth, const shares<T> &left
 }
 
 /* What is noted of a token that went to a row: for one block of those that make it. */
-static __device__ void note(const mame_plan &p, const mame_image &m, int to, int token, int row, int column, float mass, float total)
+static __device__ void note(const mame_plan &p, const mame_image &m, int to, int token, int row, int column, float mass,
+                            float total)
 {
     if (!p.trace.row) return;
     p.trace.row[m.first + token] = row;
@@ -312,11 +310,11 @@ template <class T>
 static __device__ void merge_tile(const mame_plan &p, const mame_ends &e, cells<T> y, cells<T> x, const mame_image &m,
                                   product_room<T> &room, float *total, float *growth, float *weight, int to)
 {
-    const int            tid = (int)threadIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
-    const float         *size = e.size ? e.size + m.first : NULL, *mass = p.how.by_mass ? size : NULL;
-    const shares<T>      left = {m, weight, p.place + m.first, mass, from};
-    const sources<T>     right = {m, x, col};
-    float                sum[4][4] = {};
+    const int        tid = (int)threadIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
+    const float     *size = e.size ? e.size + m.first : NULL, *mass = p.how.by_mass ? size : NULL;
+    const shares<T>  left = {m, weight, p.place + m.first, mass, from};
+    const sources<T> right = {m, x, col};
+    float            sum[4][4] = {};
     if (from >= m.M) return;
     add_up(total, growth, left, m, size);
     __syncthreads();
@@ -342,6 +340,17 @@ static __device__ void merge_tile(const mame_plan &p, const mame_ends &e, cells<
         if (p.place[m.first + i % m.N] >= 0) weight[(size_t)from * (size_t)m.N + (size_t)i] = 0;
 }
 
+/* TILE columns of a row, by one warp. */
+template <class T> static __device__ __forceinline__ void move_row(cells<T> y, int to, cells<T> x, int from, int col)
+{
+    const int lane = (int)threadIdx.x % 32, end = min(col + TILE, x.cols), each = wide<T>::COUNT;
+    if (x.whole && y.whole) {
+        if (col + lane * each < end) y.wide_row(to)[col / each + lane] = x.wide_row(from)[col / each + lane];
+        return;
+    }
+    for (int c = col + lane; c < end; c += 32) y.row(to)[c] = x.row(from)[c];
+}
+
 /* Special tokens and kept sources are moved, and noted with those that were spread or are gone. */
 template <class T>
 static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T> y, cells<T> x, const mame_image &m, int from,
@@ -351,7 +360,7 @@ static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T
     const float *size = e.size ? e.size + m.first : NULL;
     for (int l = from + (int)threadIdx.x / 32; l < end; l += CREW / 32) {
         const int t = l < m.prefix ? l : m.source(l - m.prefix), row = l < m.prefix ? l : p.place[m.first + l - m.prefix];
-        for (int c = col + lane; row >= 0 && c < min(col + TILE, x.cols); c += 32) y.row(to + row)[c] = x.row(m.first + t)[c];
+        if (row >= 0) move_row(y, to + row, x, m.first + t, col);
         if (blockIdx.z > 0 || lane > 0) continue;
         const float mass = p.how.by_mass ? size[t] : 1;
         note(p, m, to, t, row, l < m.prefix ? -1 : l - m.prefix, mass, mass);
@@ -359,8 +368,7 @@ static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T
     }
 }
 
-template <class T>
-__global__ void __launch_bounds__(CREW) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
+template <class T> __global__ void __launch_bounds__(CREW) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
 {
     VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(float, total, [TILE]);

@@ -15,7 +15,7 @@ template <class T> struct shares {
     const mare_image &m;
     int               from;
     bool              split;
-    __device__ float operator()(int line, int term) const
+    __device__ float  operator()(int line, int term) const
     {
         const int t = from + line;
         if (t >= m.n || trace.row[m.first + t] != VR_SPREAD) return 0;
@@ -28,8 +28,8 @@ template <class T> struct shares {
 /* What became of the destinations. */
 template <class T> struct destinations {
     enum { ALONG = false };
-    cells<T> y;
-    int      first, col; /* the row of the first */
+    cells<T>         y;
+    int              first, col; /* the row of the first */
     __device__ float operator()(int line, int term) const
     {
         return col + line < y.cols ? to_float(y.row(first + term)[col + line]) : 0.0f;
@@ -41,14 +41,13 @@ template <class T> struct destinations {
     }
 };
 
-template <class T>
-__global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
+template <class T> __global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
 {
     VR_SHARED(product_room<T>, room, [1]);
-    const int  image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
-    const int  first = trace.in_offsets[image], M = trace.destinations[image];
-    const auto at = trace.weights_at[image];
-    const int  N = M > 0 ? (int)((trace.weights_at[image + 1] - at) / (size_t)M) : 0;
+    const int        image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;
+    const int        first = trace.in_offsets[image], M = trace.destinations[image];
+    const auto       at = trace.weights_at[image];
+    const int        N = M > 0 ? (int)((trace.weights_at[image + 1] - at) / (size_t)M) : 0;
     const mare_image m = {first, trace.in_offsets[image + 1] - first, trace.out_offsets[image], M, N, trace.weight + at};
     if (from >= m.n) return;
     float                 sum[4][4] = {};
@@ -77,7 +76,8 @@ size_t vr_gpu_mare_scratch(const vr_limits *most)
 template <class T>
 static cudaError_t mare(const vr_gpu *gpu, vr_mat x, vr_mat y, const vr_trace *trace, int longest_in, vr_mare mode)
 {
-    const dim3 grid((unsigned)trace->images, (unsigned)((longest_in + TILE - 1) / TILE), (unsigned)((x.cols + TILE - 1) / TILE));
+    const dim3 grid((unsigned)trace->images, (unsigned)((longest_in + TILE - 1) / TILE),
+                    (unsigned)((x.cols + TILE - 1) / TILE));
     if (grid.x == 0 || grid.y == 0) return cudaSuccess;
     VR_LAUNCH(mare_kernel<T>, grid, dim3(CREW), 0, gpu->stream, cells_of<T>(x), cells_of<T>(y), *trace, mode == VR_MARE_PAPER);
     return cudaGetLastError();

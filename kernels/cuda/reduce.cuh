@@ -140,9 +140,9 @@ static __device__ void product(float (&sum)[4][4], product_room<float> &room, co
 /* A side of a product: some rows of a matrix, 0 past the last of them.  WHICH says which token a line is. */
 template <class T, class WHICH> struct gathered {
     enum { ALONG = true };
-    cells<T> x;
-    WHICH    which;
-    int      first, from, count; /* the image's first row; line 0 is number `from` of `count` */
+    cells<T>         x;
+    WHICH            which;
+    int              first, from, count; /* the image's first row; line 0 is number `from` of `count` */
     __device__ float operator()(int line, int term) const
     {
         return from + line < count ? to_float(x.row(first + which(from + line))[term]) : 0.0f;
@@ -192,8 +192,8 @@ __global__ void __launch_bounds__(CREW)
     VR_SHARED(int, at, [4][TILE]);
     const int tid = (int)threadIdx.x, image = (int)blockIdx.x, first = offsets[image], from = (int)blockIdx.y * TILE;
     if (!pairs.open(image, first, offsets[image + 1] - first) || from >= pairs.N) return;
-    const auto destination = [=](int i) { return pairs.destination(i); };
-    const auto source = [=](int j) { return pairs.source(j); };
+    const auto                    destination = [=](int i) { return pairs.destination(i); };
+    const auto                    source = [=](int j) { return pairs.source(j); };
     gathered<T, decltype(source)> right = {x, source, first, from, pairs.N};
     inverse_norms(scale[1], right, x.cols);
     float found = -INFINITY; /* of this thread's source among a quarter of each tile's destinations */

@@ -15,10 +15,10 @@ template <class T> struct alignas(16) wide {
 
 /* A vr_mat whose element type is known. */
 template <class T> struct cells {
-    T     *data;
-    int    cols;
-    size_t stride;
-    bool   whole; /* every row is a number of wides, aligned */
+    T            *data;
+    int           cols;
+    size_t        stride;
+    bool          whole; /* every row is a number of wides, aligned */
     __device__ T *row(int r) const { return data + (size_t)r * stride; }
     __device__ wide<T> *wide_row(int r) const { return (wide<T> *)(void *)row(r); }
 };

@@ -13,7 +13,7 @@ static __device__ int merges(int r, int n, int prefix)
 /* Odd tokens are destinations, even ones sources; the second special token, which receives nothing, is the first of the
  * odd, and the class token, which never goes, the first of the even. */
 struct odd_and_even {
-    int r, prefix, M, N, barred;
+    int             r, prefix, M, N, barred;
     __device__ bool open(int, int, int n)
     {
         M = n / 2, N = n - M, barred = prefix == 2;
@@ -35,8 +35,8 @@ typedef struct {
 static __device__ void rank_evens(const tome_plan &p, int first, int evens, bool class_token)
 {
     for (int u = (int)threadIdx.x; u < evens; u += (int)blockDim.x)
-        p.rank[first + u] = class_token && u == 0 ? evens - 1
-                                                  : rank_of(p.score + first + class_token, evens - class_token, u - class_token);
+        p.rank[first + u] =
+            class_token && u == 0 ? evens - 1 : rank_of(p.score + first + class_token, evens - class_token, u - class_token);
 }
 
 /* Rows of those who stay: evens first, in their old order, or without special tokens by similarity. */
@@ -49,8 +49,7 @@ static __device__ void number_rows(const tome_plan &p, int first, int n, int r, 
         for (int o = 0; o < u; o++) before += rank[o] >= r;
         if (rank[u] >= r) row[2 * u] = prefix == 0 ? rank[u] - r : before + (prefix == 2 && u > 0);
     }
-    for (int v = (int)threadIdx.x; v < n / 2; v += (int)blockDim.x)
-        row[2 * v + 1] = prefix == 2 && v == 0 ? 1 : evens - r + v;
+    for (int v = (int)threadIdx.x; v < n / 2; v += (int)blockDim.x) row[2 * v + 1] = prefix == 2 && v == 0 ? 1 : evens - r + v;
 }
 
 static __device__ void number_merged(const tome_plan &p, int first, int n, int r, int prefix)

@@ -71,7 +71,8 @@ table device_mat::get(int rows) const
     const std::vector<char> host = memory->get();
     table                   t(rows, m.cols);
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < m.cols; c++) t.at(r, c) = load(host.data() + ((size_t)r * m.stride + (size_t)c) * bytes_of(m.type), m.type);
+        for (int c = 0; c < m.cols; c++)
+            t.at(r, c) = load(host.data() + ((size_t)r * m.stride + (size_t)c) * bytes_of(m.type), m.type);
     return t;
 }
 
@@ -144,7 +145,10 @@ table grouped_tokens(const std::vector<int> &counts, int cols, bool twins)
 
 const vr_dtype TYPES[3] = {VR_F32, VR_F16, VR_BF16};
 
-double type_error(vr_dtype type, double f32, double f16, double bf16) { return type == VR_F32 ? f32 : type == VR_F16 ? f16 : bf16; }
+double type_error(vr_dtype type, double f32, double f16, double bf16)
+{
+    return type == VR_F32 ? f32 : type == VR_F16 ? f16 : bf16;
+}
 
 static const char *const ORDERS[] = {"ascending", "descending", "shuffled"};
 static int               order_now, failures, checks;
@@ -203,9 +207,8 @@ void check_floats(const std::vector<float> &got, const float *want, size_t count
         if (!(error <= worst)) worst = error, at = i;
         if (isnan(error)) break;
     }
-    check(worst <= limit * largest || worst == 0,
-          what + text(": number %zu is %g, expected %g; error %.2e of the largest", at, (double)got[at], (double)want[at],
-                      worst / largest));
+    check(worst <= limit * largest || worst == 0, what + text(": number %zu is %g, expected %g; error %.2e of the largest", at,
+                                                              (double)got[at], (double)want[at], worst / largest));
 }
 
 void check_close(const table &got, const table &want, double limit, const std::string &what)

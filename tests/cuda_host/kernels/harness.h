@@ -34,10 +34,7 @@ template <class T> struct device_array {
     }
 
   private:
-    void open()
-    {
-        cudaMalloc(&p, (count ? count : 1) * sizeof(T));
-    }
+    void open() { cudaMalloc(&p, (count ? count : 1) * sizeof(T)); }
 };
 
 /* Numbers in rows without gaps, on the host. */
@@ -59,8 +56,8 @@ struct device_mat {
     device_mat(const device_mat &) = delete;
     device_mat &operator=(const device_mat &) = delete;
     ~device_mat() { delete memory; }
-    table get(int rows) const;     /* the first of its rows */
-    bool  gaps_untouched() const;  /* between rows and past the last of them there is junk still */
+    table get(int rows) const;    /* the first of its rows */
+    bool  gaps_untouched() const; /* between rows and past the last of them there is junk still */
     bool  rows_untouched(int from) const;
 };
 

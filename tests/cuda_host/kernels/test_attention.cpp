@@ -49,7 +49,8 @@ static void test(const looks &l, vr_dtype type)
     vr_wish    wish = {};
     vr_limits  most = {images, ko.back(), longest(l.keys) + 1, C};
     vr_error   error = {};
-    check(vr_reference.open(&be, &wish, &error) == VR_OK && vr_reference.reserve(&be, &most, l.head, 1, &error) == VR_OK, "oracle");
+    check(vr_reference.open(&be, &wish, &error) == VR_OK && vr_reference.reserve(&be, &most, l.head, 1, &error) == VR_OK,
+          "oracle");
     const vr_rows   q_rows = {images, qo.data()}, kv_rows = {images, ko.data()};
     const vr_extras wanted = extras_of(l.extras, size.x.data(), scores.x.data(), mean.mat());
     vr_attention(&be, y.mat(), q.mat(), k.mat(), v.mat(), &q_rows, &kv_rows, l.heads, l.extras ? &wanted : NULL);

@@ -65,14 +65,15 @@ struct device_trace {
     device_trace(const vr_limits &most, int prefix)
         : in((size_t)most.images + 1), out((size_t)most.images + 1), destinations((size_t)most.images), row((size_t)most.rows),
           column((size_t)most.rows), weights_at((size_t)most.images + 1), mass((size_t)most.rows), total((size_t)most.rows),
-          weight(vr_limits_weights(&most)),
-          t{most.images, prefix, in.p, out.p, destinations.p, weights_at.p, row.p, column.p, mass.p, total.p, weight.p}
+          weight(vr_limits_weights(&most)), t{most.images, prefix,   in.p,   out.p,   destinations.p, weights_at.p,
+                                              row.p,       column.p, mass.p, total.p, weight.p}
     {
     }
 };
 
 typedef std::function<void(vr_backend *, vr_tokens *, const vr_tokens *, vr_trace *)> oracle_fn;
-typedef std::function<cudaError_t(const vr_gpu *, vr_gpu_tokens, vr_gpu_tokens, const float *, const vr_trace *, void *)> kernel_fn;
+typedef std::function<cudaError_t(const vr_gpu *, vr_gpu_tokens, vr_gpu_tokens, const float *, const vr_trace *, void *)>
+                                                 kernel_fn;
 typedef std::function<size_t(const vr_limits *)> scratch_fn;
 
 struct reduction {
@@ -91,11 +92,12 @@ struct oracle_result {
 
 static oracle_result ask_oracle(const reduction &r, batch &in, vr_trace *trace)
 {
-    oracle_result o = {std::vector<int>((size_t)in.images() + 1), table(in.x.rows, in.cols), std::vector<float>((size_t)in.x.rows)};
+    oracle_result o = {std::vector<int>((size_t)in.images() + 1), table(in.x.rows, in.cols),
+                       std::vector<float>((size_t)in.x.rows)};
     o.size.reserve(1);
-    vr_tokens     from = {in.x.mat(), in.sizes ? in.size.data() : NULL, in.offsets.data(), in.images(), in.prefix};
-    vr_tokens     to = {o.y.mat(), in.sizes ? o.size.data() : NULL, o.offsets.data(), 0, 0};
-    vr_backend    be = {};
+    vr_tokens  from = {in.x.mat(), in.sizes ? in.size.data() : NULL, in.offsets.data(), in.images(), in.prefix};
+    vr_tokens  to = {o.y.mat(), in.sizes ? o.size.data() : NULL, o.offsets.data(), 0, 0};
+    vr_backend be = {};
     be.ops = &vr_reference;
     r.oracle(&be, &to, &from, trace);
     return o;
@@ -140,7 +142,8 @@ static void test(const reduction &r, batch &in, bool traced)
         device_trace        trace(most, in.prefix);
         const vr_gpu        gpu = test_gpu();
         const vr_gpu_tokens from = {x.m, in.sizes ? size.p : NULL, offsets.p, in.images(), in.prefix, in.x.rows, most.longest};
-        const vr_gpu_tokens to = {out.m, in.sizes ? grown.p : NULL, out_offsets.p, in.images(), in.prefix, in.x.rows, most.longest};
+        const vr_gpu_tokens to = {out.m,       in.sizes ? grown.p : NULL, out_offsets.p, in.images(), in.prefix, in.x.rows,
+                                  most.longest};
         check_equal(r.kernel(&gpu, to, from, scores.p, traced ? &trace.t : NULL, scratch.p), cudaSuccess, what);
         cudaDeviceSynchronize();
         if (!vr_fake::said().empty()) return; /* told by the caller */
@@ -300,7 +303,9 @@ static void test_mame_ties(vr_dtype type)
 static reduction tome(int r)
 {
     return {text("tome %d", r),
-            [=](vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_trace *trace) { vr_tome_merge(be, out, in, in->x, r, trace); },
+            [=](vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_trace *trace) {
+                vr_tome_merge(be, out, in, in->x, r, trace);
+            },
             [=](const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, const float *, const vr_trace *trace, void *scratch) {
                 return vr_gpu_tome(gpu, out, in, in.x, r, trace, scratch);
             },
@@ -316,9 +321,8 @@ static reduction evit(double keep, bool fuse)
             [=](vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_trace *trace) {
                 vr_evit_keep(be, out, in, g_scores, &how, trace);
             },
-            [=](const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, const float *scores, const vr_trace *trace, void *scratch) {
-                return vr_gpu_evit(gpu, out, in, scores, &how, trace, scratch);
-            },
+            [=](const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, const float *scores, const vr_trace *trace,
+                void *scratch) { return vr_gpu_evit(gpu, out, in, scores, &how, trace, scratch); },
             vr_gpu_evit_scratch, false};
 }
 
@@ -329,9 +333,8 @@ static reduction diffrate(int prune_kept, int merge_kept)
             [=](vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_trace *trace) {
                 vr_diffrate_merge(be, out, in, g_scores, &how, trace);
             },
-            [=](const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, const float *scores, const vr_trace *trace, void *scratch) {
-                return vr_gpu_diffrate(gpu, out, in, scores, &how, trace, scratch);
-            },
+            [=](const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, const float *scores, const vr_trace *trace,
+                void *scratch) { return vr_gpu_diffrate(gpu, out, in, scores, &how, trace, scratch); },
             vr_gpu_diffrate_scratch, false};
 }
 
@@ -339,7 +342,8 @@ static void test_others(vr_dtype type)
 {
     for (int prefix = 0; prefix < 3; prefix++)
         for (int r : {-1, 0, 1, 7, 1000}) {
-            batch in({prefix + 1, prefix, 17, 40, 2 + prefix, 3 + prefix, 65}, prefix, prefix == 1 ? 21 : 32, 3, type, true, false);
+            batch in({prefix + 1, prefix, 17, 40, 2 + prefix, 3 + prefix, 65}, prefix, prefix == 1 ? 21 : 32, 3, type, true,
+                     false);
             test(tome(r), in, r != 7);
         }
     for (int r : {16, 500}) {
@@ -381,17 +385,20 @@ static void test_mare(const reduction &r, batch &in)
     table               y(after, in.cols), x(in.x.rows, in.cols);
     for (float &c : y.x) c = (float)normal();
     round_table(y, in.type);
-    device_mat           on_device(y, in.type, in.gap);
-    const size_t         B = (size_t)in.images(), T = (size_t)in.x.rows;
-    const vr_trace      &t = trace.t;
-    device_array<int>    io(std::vector<int>(t.in_offsets, t.in_offsets + B + 1)), oo(std::vector<int>(t.out_offsets, t.out_offsets + B + 1));
-    device_array<int>    destinations(std::vector<int>(t.destinations, t.destinations + B)), row(std::vector<int>(t.row, t.row + T));
+    device_mat        on_device(y, in.type, in.gap);
+    const size_t      B = (size_t)in.images(), T = (size_t)in.x.rows;
+    const vr_trace   &t = trace.t;
+    device_array<int> io(std::vector<int>(t.in_offsets, t.in_offsets + B + 1)),
+        oo(std::vector<int>(t.out_offsets, t.out_offsets + B + 1));
+    device_array<int> destinations(std::vector<int>(t.destinations, t.destinations + B)),
+        row(std::vector<int>(t.row, t.row + T));
     device_array<int>    column(std::vector<int>(t.column, t.column + T));
     device_array<size_t> at(std::vector<size_t>(t.weights_at, t.weights_at + B + 1));
     device_array<float>  mass(std::vector<float>(t.mass, t.mass + T)), total(std::vector<float>(t.total, t.total + after));
     device_array<float>  weight(std::vector<float>(t.weight, t.weight + t.weights_at[B]));
-    const vr_trace there = {in.images(), in.prefix, io.p, oo.p, destinations.p, at.p, row.p, column.p, mass.p, total.p, weight.p};
-    vr_backend     be = {};
+    const vr_trace       there = {in.images(), in.prefix, io.p,   oo.p,    destinations.p, at.p,
+                                  row.p,       column.p,  mass.p, total.p, weight.p};
+    vr_backend           be = {};
     be.ops = &vr_reference;
     for (vr_mare mode : {VR_MARE_PAPER, VR_MARE_COPY}) {
         vr_mare_restore(&be, x.mat(), y.mat(), &trace.t, mode);
@@ -400,7 +407,8 @@ static void test_mare(const reduction &r, batch &in)
             device_mat         out(in.x.rows, in.cols, in.type, in.gap);
             device_array<char> scratch(vr_gpu_mare_scratch(&most));
             const vr_gpu       gpu = test_gpu();
-            check_equal(vr_gpu_mare(&gpu, out.m, on_device.m, &there, most.longest, most.longest, mode, scratch.p), cudaSuccess, what);
+            check_equal(vr_gpu_mare(&gpu, out.m, on_device.m, &there, most.longest, most.longest, mode, scratch.p), cudaSuccess,
+                        what);
             cudaDeviceSynchronize();
             if (!vr_fake::said().empty()) return;
             check_close(out.get(in.x.rows), x, type_error(in.type, 2e-6, 1e-3, 8e-3), what);
