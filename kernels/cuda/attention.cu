@@ -179,7 +179,8 @@ __global__ void __launch_bounds__(32 * WARPS, HEAD <= 32 && KEYS <= 208 ? 3 : 2)
         const int tile = base + 16 * warp; /* may lie past the end: the warp still meets the others */
         unsigned  qa[HEAD / 16][4];
         float     o[HEAD / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
-        fast_load<HEAD>(q, a.q, at.begin + (tile < at.queries ? tile : 0), at.queries - tile, 16, at.col, a.head, lane, 32);
+        if (at.keys > 0)
+            fast_load<HEAD>(q, a.q, at.begin + (tile < at.queries ? tile : 0), at.queries - tile, 16, at.col, a.head, lane, 32);
         cp_async_commit();
 
         for (int from = 0; from < at.keys; from += KEYS) {
@@ -256,7 +257,6 @@ __global__ void __launch_bounds__(32 * WARPS, HEAD <= 32 && KEYS <= 208 ? 3 : 2)
                 }
             if (WHOLE) break; /* so the compiler knows that sums begin here */
         }
-        if (at.keys == 0) cp_async_wait<0>(); /* q was asked for in vain */
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             sum[h] += __shfl_xor_sync(~0u, sum[h], 1);
@@ -334,7 +334,7 @@ template <class T> static __device__ __forceinline__ float product_of(const floa
 }
 
 /* scores [Tkv]: an image's query 0 looks at its keys; heads are added in their order.  A thread has every 256th key. */
-template <class T> __global__ void __launch_bounds__(EXTRAS_CREW) class_scores_kernel(looking<T> a, int heads, float *scores)
+template <class T> __global__ void __launch_bounds__(EXTRAS_CREW, 1) class_scores_kernel(looking<T> a, int heads, float *scores)
 {
     VR_SHARED(float, q, [HEAD_MOST]);
     VR_SHARED(float, room, [2][EXTRAS_CREW / 32]);

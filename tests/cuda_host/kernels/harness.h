@@ -96,7 +96,7 @@ template <class F> void in_all_orders(const std::string &what, F run)
     }
 }
 
-vr_gpu test_gpu(); /* as an H100 */
+vr_gpu test_gpu(); /* shared memory of an H100, and so few multiprocessors that a block has several tiles */
 
 /* ---- verdicts: a failed one is told, and the program's exit status is 1 ---- */
 
