@@ -177,7 +177,7 @@ const cli_flag cli_flags[] = {
     {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
     {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
     {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
-    {"device", 0, "DEVICE", "auto, cpu, cuda or cuda:N, the GPU with that number (default auto)", ENGINE, CLI_TEXT, AT(device), 0, 0, "auto cpu cuda", "VITRUN_DEVICE"},
+    {"device", 0, "DEVICE", "auto, cpu, cuda or cuda:N, the GPU with that number (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda cuda:", "VITRUN_DEVICE"},
     {"dtype", 0, "TYPE", "auto, f32, tf32, f16 or bf16 (default auto: f32 on a CPU, f16 on a GPU)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"dtype", 0, "LIST", "auto, f32, tf32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
@@ -288,12 +288,14 @@ static bool size_value(const char *text, uint64_t *out)
     return true;
 }
 
+/* One of the words; a word that ends with a colon wants a number of one or two digits behind it. */
 static bool in_words(const char *words, const char *word)
 {
     size_t length = strlen(word);
     for (const char *w = words; *w;) {
-        size_t n = strcspn(w, " ");
-        if (n == length && memcmp(w, word, n) == 0) return true;
+        size_t n = strcspn(w, " "), digits = strspn(word + (n < length ? n : length), "0123456789");
+        bool   same = n <= length && memcmp(w, word, n) == 0;
+        if (same && (w[n - 1] == ':' ? digits > 0 && digits < 3 && n + digits == length : n == length)) return true;
         w += n + (w[n] == ' ');
     }
     return false;
