@@ -20,7 +20,7 @@ ifndef SAN
 HARDEN   += -D_FORTIFY_SOURCE=2
 endif
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(HARDEN) -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno $(WARN) \
-             $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -DVR_DATADIR='"$(datadir)/vitrun"' -MMD -MP
+             $(SANFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -DVR_DATADIR='"$(datadir)/vitrun"' -DVR_LIBDIR='"$(libdir)"' -MMD -MP
 LDLIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -ljpeg -lpng -lwebp -lwebpdemux -lcjson) -lm -lpthread
 LDFLAGS   += -pie -Wl,-z,relro,-z,now
 ifdef SAN
@@ -40,6 +40,21 @@ flags_avx2     := -mavx2 -mfma -mf16c
 flags_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 ISA_OBJ   := $(foreach i,$(ISAS),$(patsubst %.c,$(BUILD)/%.$(i).o,$(ISA_SRC)))
 
+# The GPU plugin: CUDA=auto builds it where nvcc is found, 1 insists, 0 leaves it out.
+CUDA      ?= auto
+COMMA     := ,
+NVCC      ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+NVCCFLAGS ?= -O3 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+ifneq ($(CUDA),0)
+PLUGIN    := $(if $(NVCC),$(BUILD)/vitrun-cuda.so)
+endif
+ifeq ($(CUDA)$(NVCC),1)
+$(error CUDA=1, but nvcc is neither on the PATH nor in /usr/local/cuda/bin; name it with NVCC=...)
+endif
+CUDA_INC  := $(if $(NVCC),$(abspath $(dir $(NVCC))../include))
+CH_BASE_C := kernels/base.c kernels/trace.c
+CUDA_OBJ  := $(patsubst %,$(BUILD)/%.o,$(wildcard kernels/cuda/*.cu)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/cuda/*.c) $(CH_BASE_C))
+
 LIB_SRC   := $(wildcard engine/*.c loaders/*.c kernels/*.c kernels/cpu/*.c)
 CLI_SRC   := $(wildcard cli/*.c)
 TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c tests/cli/test_*.c)
@@ -47,10 +62,10 @@ LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o) $(ISA_OBJ)
 CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/%.o)
 TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(CLI_OBJ))
 
-all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc ## build build/vitrun and libvitrun
+all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc $(PLUGIN) ## build build/vitrun and libvitrun
 
 demo: deps  ## install what is missing, build, classify a bundled photo with the bundled model
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory CUDA=0 all
 	$(BUILD)/vitrun classify tests/pictures/china.jpg
 
 test: deps  ## install what is missing, build, run every test
@@ -59,11 +74,14 @@ test: deps  ## install what is missing, build, run every test
 deps:       ## install the Debian packages of packages.txt that are missing
 	@bash tests/support/install-packages.sh packages.txt
 
-check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner
+check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so
 	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
 
 golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden)
 	$(BUILD)/golden_runner $(GOLDEN)
+
+golden-cuda-host: $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so  ## the same on the emulated GPU; DTYPE=f32 (default), f16, bf16, tf32
+	VITRUN_PLUGIN_PATH=$(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/golden_runner --device cuda --dtype $(or $(DTYPE),f32) $(GOLDEN)
 
 asan:       ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" build/asan/vitrun build/asan/vr_tests \
@@ -102,6 +120,7 @@ install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -m 644 $(BUILD)/libvitrun.a $(DESTDIR)$(libdir)/
 	install -m 755 $(BUILD)/libvitrun.so $(DESTDIR)$(libdir)/libvitrun.so.0
 	ln -sf libvitrun.so.0 $(DESTDIR)$(libdir)/libvitrun.so
+	if [ -n "$(PLUGIN)" ]; then install -d $(DESTDIR)$(libdir)/vitrun && install -m 755 $(PLUGIN) $(DESTDIR)$(libdir)/vitrun/; fi
 	install -m 644 engine/vitrun.h $(DESTDIR)$(prefix)/include/
 	install -m 644 $(BUILD)/vitrun.pc $(DESTDIR)$(libdir)/pkgconfig/
 	cp -r configs weights $(DESTDIR)$(datadir)/vitrun/
@@ -110,7 +129,7 @@ install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 uninstall:  ## remove what install put there
 	rm -f $(DESTDIR)$(bindir)/vitrun $(DESTDIR)$(libdir)/libvitrun.a $(DESTDIR)$(libdir)/libvitrun.so $(DESTDIR)$(libdir)/libvitrun.so.0 \
 	    $(DESTDIR)$(prefix)/include/vitrun.h $(DESTDIR)$(libdir)/pkgconfig/vitrun.pc
-	rm -rf $(DESTDIR)$(datadir)/vitrun
+	rm -rf $(DESTDIR)$(datadir)/vitrun $(DESTDIR)$(libdir)/vitrun
 
 clean:      ## remove what was built
 	rm -rf build
@@ -134,7 +153,7 @@ $(BUILD)/libvitrun.so: $(LIB_OBJ)
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(prefix) $(libdir) $(datadir)' | cmp -s - $@ || echo '$(prefix) $(libdir) $(datadir)' > $@
-$(BUILD)/engine/datadir.o $(BUILD)/cli/default_model.o: $(BUILD)/prefix
+$(BUILD)/engine/datadir.o $(BUILD)/engine/device.o $(BUILD)/cli/default_model.o: $(BUILD)/prefix
 FORCE:
 
 $(BUILD)/vitrun.pc: Makefile $(BUILD)/prefix
@@ -158,6 +177,22 @@ $(BUILD)/stress_cpu: $(BUILD)/tests/stress/stress_cpu.o $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The plugin exports vr_plugin alone.  Registers that spill to memory are told; SPILLS=error makes an error of them.
+$(BUILD)/vitrun-cuda.so: $(CUDA_OBJ)
+	@echo "  link $@"
+	@echo '{ global: vr_plugin; local: *; };' > $(BUILD)/kernels/cuda/exports
+	@$(NVCC) -shared -cudart static -Xlinker --version-script=$(BUILD)/kernels/cuda/exports,-z,relro,-z,now -o $@ $^ -lpthread
+
+$(BUILD)/kernels/cuda/%.cu.o: kernels/cuda/%.cu
+	@mkdir -p $(@D)
+	@echo "  nvcc $<"
+	@$(NVCC) -std=c++17 $(NVCCFLAGS) -I kernels -Xptxas -warn-spills$(if $(filter error,$(SPILLS)),$(COMMA)-Werror) -Xcompiler -fPIC,-fvisibility=hidden,-Wall -MMD -MP -c -o $@ $<
+
+$(BUILD)/kernels/cuda/%.o: kernels/cuda/%.c
+	@mkdir -p $(@D)
+	@echo "  $(CC) $<"
+	@$(CC) -isystem $(CUDA_INC) $(ALL_CFLAGS) -c -o $@ $<
+
 define isa_rule
 $(BUILD)/kernels/cpu/isa/%.$(1).o: kernels/cpu/isa/%.c
 	@mkdir -p $$(@D)
@@ -171,6 +206,7 @@ $(BUILD)/%.o: %.c
 	@echo "  $(CC) $<"
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+include tests/cuda_host/host.mk
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
 .PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile study install uninstall clean help FORCE
 .DELETE_ON_ERROR:

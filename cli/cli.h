@@ -19,7 +19,8 @@ typedef struct {
     const char *model, *arch;    /* -m --model, --arch */
     bool        random;          /* --random */
     uint64_t    seed;            /* --seed */
-    const char *device, *dtype;  /* --device, --dtype (--fp16 sets f16); default "auto" */
+    const char *device, *dtype;  /* --device, --dtype (--fp16 sets f16); NULL: not said, which means auto */
+    bool        deterministic;   /* --deterministic */
     const char *batch, *threads; /* -b --batch, -t --threads: lists and ranges for bench, one number elsewhere */
     const char *img_size;        /* --img-size N or HxW */
     const char *data_dir;        /* --data-dir */

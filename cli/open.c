@@ -26,18 +26,16 @@ static vr_status image_size(const cli_options *o, vitrun_options *out, vr_error 
                    vr_quotez(o->img_size).text);
 }
 
-/* f16 is the wish for speed, and a processor without it answers with what it has; cli_open says so. */
 static vr_status element_type(const cli_options *o, vitrun_options *out, vr_error *err)
 {
     if (!o->dtype) return VR_OK;
     bool known = false;
-    for (const char *const *w = (const char *const[]){"auto", "f32", "f16", "bf16", NULL}; *w; w++)
+    for (const char *const *w = (const char *const[]){"auto", "f32", "tf32", "f16", "bf16", NULL}; *w; w++)
         if (strcmp(o->dtype, *w) == 0) known = true;
     if (!known)
-        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 f16 bf16",
+        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 tf32 f16 bf16",
                        vr_quotez(o->dtype).text);
-    bool on_gpu = out->device && strcmp(out->device, "cuda") == 0;
-    out->dtype = strcmp(o->dtype, "f16") == 0 && !on_gpu ? "auto" : o->dtype;
+    out->dtype = o->dtype;
     return VR_OK;
 }
 
@@ -48,7 +46,8 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     out->arch = o->arch;
     out->random = o->random;
     out->seed = o->seed;
-    if (o->device) out->device = o->device;
+    out->device = o->device;
+    out->deterministic = o->deterministic;
     out->allow_nonfinite = o->allow_nonfinite;
     out->max_header = (size_t)o->max_header;
     out->strict = o->strict;
@@ -64,12 +63,15 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     return VR_OK;
 }
 
-static void say_dtype(const cli_options *o, const vitrun *v)
+/* f16 is the wish for speed, and a processor without it answers with what it has. */
+static void say_device(const cli_options *o, const vitrun_about_t *a)
 {
     static bool said;
-    if (said || !o->dtype || strcmp(o->dtype, "auto") == 0 || strcmp(o->dtype, vitrun_about(v)->dtype) == 0) return;
-    cli_note(o, "this device does not compute in %s; using %s", o->dtype, vitrun_about(v)->dtype);
+    if (said) return;
     said = true;
+    if (a->why_cpu[0]) cli_note(o, "using the CPU. %s", a->why_cpu);
+    if (o->dtype && strcmp(o->dtype, "auto") && strcmp(o->dtype, a->dtype))
+        cli_note(o, "this device does not compute in %s; using %s", o->dtype, a->dtype);
 }
 
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err)
@@ -85,6 +87,6 @@ vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bo
     if (none) cli_note(o, "no model given; using the demonstration model, which knows ten classes (-m MODEL for another)");
     vitrun_error e = {0};
     if (vitrun_open(v, options, &e)) return vr_fail(err, (vr_status)e.code, "engine", "%s", e.text);
-    say_dtype(o, *v);
+    say_device(o, vitrun_about(*v));
     return VR_OK;
 }

@@ -174,7 +174,7 @@ const cli_command cli_commands[] = {
 #define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT)
 
-static const char dtype_words[] = "auto f32 f16 bf16";
+static const char dtype_words[] = "auto f32 tf32 f16 bf16";
 
 /* Flags of one command first, then those that many share; --help keeps this order.  A flag that means something else to
  * another command has a row for each.
@@ -222,10 +222,11 @@ const cli_flag cli_flags[] = {
     {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
     {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE & ~CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"seed", 0, "N", "which half is searched on; seed of --random too (default 0)", CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
-    {"device", 0, "DEVICE", "auto, cpu or cuda (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda", "VITRUN_DEVICE"},
-    {"dtype", 0, "TYPE", "auto, f32, f16 or bf16 (default auto)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
-    {"dtype", 0, "LIST", "auto, f32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"device", 0, "DEVICE", "auto, cpu, cuda or cuda:N, the GPU with that number (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda cuda:", "VITRUN_DEVICE"},
+    {"dtype", 0, "TYPE", "auto, f32, tf32, f16 or bf16 (default auto: f32 on a CPU, f16 on a GPU)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "LIST", "auto, f32, tf32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
+    {"deterministic", 0, 0, "on a GPU: results do not depend on the batch, at some cost in speed", ENGINE, CLI_SWITCH, AT(deterministic), 0, 0, 0, 0},
     {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
@@ -334,12 +335,14 @@ static bool size_value(const char *text, uint64_t *out)
     return true;
 }
 
+/* One of the words; a word that ends with a colon wants a number of one or two digits behind it. */
 static bool in_words(const char *words, const char *word)
 {
     size_t length = strlen(word);
     for (const char *w = words; *w;) {
-        size_t n = strcspn(w, " ");
-        if (n == length && memcmp(w, word, n) == 0) return true;
+        size_t n = strcspn(w, " "), digits = strspn(word + (n < length ? n : length), "0123456789");
+        bool   same = n <= length && memcmp(w, word, n) == 0;
+        if (same && (w[n - 1] == ':' ? digits > 0 && digits < 3 && n + digits == length : n == length)) return true;
         w += n + (w[n] == ' ');
     }
     return false;
@@ -689,6 +692,6 @@ static int cmd_version(const cli_options *o)
 {
     cli_output out = {.stream = stdout};
     fprintf(out.stream, "vitrun %s\n", VITRUN_VERSION);
-    if (o->verbose) fprintf(out.stream, "compiler %s\ndata     %s\ndevices  cpu\n", __VERSION__, VR_DATADIR);
+    if (o->verbose) fprintf(out.stream, "compiler %s\ndata     %s\ndevices  cpu cuda\n", __VERSION__, VR_DATADIR);
     return cli_output_end(&out, true, VR_OK);
 }

@@ -34,6 +34,7 @@ struct vitrun {
     vr_image_limits limits;
     bool            exif;
     char           *path, *data_dir;
+    char            why_cpu[600];
 
     vr_setting *setting; /* [settings] ways of merging; 0 is the one it was opened with */
     int         settings, used;
@@ -49,7 +50,7 @@ struct vitrun {
     vr_status kept_fault;
 };
 
-/* vitrun_open on a back end of the caller's choice. */
+/* vitrun_open on a back end of the caller's choice; NULL: as options->device says. */
 vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *ops, vr_error *err);
 
 /* Make ready to keep the block outputs of a call of so many images; nothing without keep_blocks. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "internal.h"
 
 static bool make_room(vr_kept *k, size_t rows, size_t cols)
@@ -26,9 +27,7 @@ static void keep_block(void *user, int block, vr_mat x, const vr_rows *rows)
         v->kept_fault = VR_E_MEMORY;
         return;
     }
-    be->ops->finish(be, &err);
-    for (int r = 0; r < x.rows && !err.code; r++, k->rows++)
-        be->ops->get(be, k->data + k->rows * cols, x.data + (size_t)r * x.stride, cols * sizeof(float), &err);
+    if (!be->ops->finish(be, &err) && !vr_fetch(be, k->data + k->rows * cols, cols, x, &err)) k->rows += (size_t)x.rows;
     for (int b = 0; b < rows->images; b++, k->images++)
         k->offsets[k->images + 1] = k->offsets[k->images] + rows->offsets[b + 1] - rows->offsets[b];
     v->kept_fault = err.code;

@@ -5,11 +5,11 @@
 
 #include "../kernels/arena.h"
 
-static vr_mat take_mat(vr_arena *a, int rows, int cols)
+static vr_mat take_mat(vr_arena *a, int rows, int cols, vr_dtype type)
 {
     size_t stride = vr_row_stride(cols), cells = 0;
     if (!vr_mul((size_t)rows, stride, &cells)) a->overflow = true;
-    return (vr_mat){vr_arena_take(a, cells, sizeof(float)), rows, cols, stride, VR_F32};
+    return (vr_mat){vr_arena_take(a, cells, vr_dtype_bits(type) / 8), rows, cols, stride, type};
 }
 
 static int max3(int a, int b, int c)
@@ -40,8 +40,8 @@ static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
     const vr_config *c = &run->model->config;
     const size_t     T = (size_t)run->tokens_max, B = (size_t)run->images_max;
     const vr_limits  most = limits_of(run);
-    run->other_x = take_mat(device, run->tokens_max, c->dim);
-    run->mean_keys = take_mat(device, run->tokens_max, c->dim / c->heads);
+    run->other_x = take_mat(device, run->tokens_max, c->dim, run->backend->activations);
+    run->mean_keys = take_mat(device, run->tokens_max, c->dim / c->heads, VR_F32);
     run->ones = vr_arena_take(device, T, sizeof(float));
     run->scores = vr_arena_take(device, T, sizeof(float));
     for (int i = 0; i < 2; i++) run->size[i] = vr_arena_take(device, T, sizeof(float));
@@ -61,15 +61,16 @@ static int pooled_width(const vr_model *m)
 static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
 {
     const vr_config *c = &run->model->config;
+    const vr_dtype   type = run->backend->activations;
     const int        C = c->dim, T = run->tokens_max, B = run->images_max, pooled = pooled_width(run->model);
-    run->x = take_mat(device, T, C);
-    run->t = take_mat(device, T, C);
-    run->h = take_mat(device, T, max3(3 * C, c->mlp, 3 * c->patch * c->patch));
-    run->few_x = take_mat(device, B * c->prefix, C);
-    run->few_t = take_mat(device, B * c->prefix, C);
-    run->pooled = take_mat(device, B, pooled);
-    run->normed = take_mat(device, B, pooled);
-    run->logits = take_mat(device, B, run->model->head.data ? c->classes : 1);
+    run->x = take_mat(device, T, C, type);
+    run->t = take_mat(device, T, C, type);
+    run->h = take_mat(device, T, max3(3 * C, c->mlp, 3 * c->patch * c->patch), type);
+    run->few_x = take_mat(device, B * c->prefix, C, type);
+    run->few_t = take_mat(device, B * c->prefix, C, type);
+    run->pooled = take_mat(device, B, pooled, type);
+    run->normed = take_mat(device, B, pooled, type);
+    run->logits = take_mat(device, B, run->model->head.data ? c->classes : 1, VR_F32);
 
     if (run->needs.reduces) lay_out_reduction(run, device, host);
 
@@ -93,9 +94,10 @@ static void tokens_of_grids(const vr_model *m, int *fewest, int *most)
 
 static vr_status reserve(vr_run *run, vr_error *err)
 {
-    vr_backend     *be = run->backend;
-    const vr_limits most = limits_of(run);
-    if (be->ops->reserve(be, run->longest, run->model->config.dim / run->model->config.heads, err)) return err->code;
+    vr_backend      *be = run->backend;
+    const vr_limits  most = limits_of(run);
+    const vr_config *c = &run->model->config;
+    if (be->ops->reserve(be, &most, c->dim / c->heads, c->patch, err)) return err->code;
     return run->needs.reduces ? be->ops->reserve_reduction(be, &most, err) : VR_OK;
 }
 

@@ -26,6 +26,7 @@ struct vr_run {
     int             tokens_max, images_max; /* of one micro-batch */
     int             longest;                /* tokens of the largest image */
 
+    /* Their elements are backend->activations, but f32 in logits and mean_keys. */
     vr_mat      x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
     vr_mat      h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
     vr_mat      few_x, few_t; /* [images_max * prefix, C] the last block's rows where only special tokens go on */

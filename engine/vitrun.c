@@ -10,9 +10,9 @@
 #include "../kernels/cpu/cpu.h"
 #include "../loaders/safetensors.h"
 #include "datadir.h"
+#include "device.h"
+#include "fetch.h"
 #include "forward.h"
-
-enum { DEFAULT_TOKEN_BUDGET = 2048 };
 
 int vr_report(vitrun_error *out, const vr_error *err)
 {
@@ -23,25 +23,15 @@ int vr_report(vitrun_error *out, const vr_error *err)
     return (int)err->code;
 }
 
-vitrun_options vitrun_defaults(void) { return (vitrun_options){.device = "auto", .dtype = "auto", .exif = 1}; }
+vitrun_options vitrun_defaults(void) { return (vitrun_options){.dtype = "auto", .exif = 1}; }
 
 /* Opening. */
 
-static vr_status check_device(const vitrun_options *o, vr_error *err)
+static vr_status choose_device(vitrun *v, const vitrun_options *o, vr_wish *wish, vr_error *err)
 {
-    const char *device = o->device ? o->device : "auto", *dtype = o->dtype ? o->dtype : "auto";
-    if (strncmp(device, "cuda", 4) == 0)
-        return vr_fail(err, VR_E_DEVICE, "not-supported", "The device \"%s\" is not supported yet; use --device cpu.",
-                       vr_quotez(device).text);
-    if (strcmp(device, "auto") && strcmp(device, "cpu"))
-        return vr_fail(err, VR_E_USAGE, "device", "There is no device \"%s\"; known are auto and cpu.", vr_quotez(device).text);
-    if (strcmp(dtype, "bf16") == 0 || strcmp(dtype, "tf32") == 0 || strcmp(dtype, "int8") == 0)
-        return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype %s is not supported yet; use --dtype f32.", dtype);
-    if (strcmp(dtype, "auto") && strcmp(dtype, "f32") && strcmp(dtype, "f16"))
-        return vr_fail(err, VR_E_USAGE, "dtype",
-                       "There is no dtype \"%s\"; known are auto, f32 and f16 (computed as f32 on a CPU).",
-                       vr_quotez(dtype).text);
-    return VR_OK;
+    *wish = (vr_wish){.threads = o->threads, .deterministic = o->deterministic != 0};
+    if (!v->backend.ops) return vr_device_choose(&v->backend.ops, wish, v->why_cpu, o->device, o->dtype, err);
+    return vr_math_parse(&wish->math, o->dtype, err);
 }
 
 /* The folder whose config.json speaks for a model. */
@@ -165,8 +155,9 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .layout = o->random ? "random" : vr_layout_name(c->layout),
         .path = v->path,
         .device = v->backend.ops->name,
-        .dtype = "f32",
-        .isa = "",
+        .dtype = vr_math_name(v->backend.math),
+        .isa = v->backend.chip,
+        .why_cpu = v->why_cpu,
         .threads = 1,
         .image_height = c->recipe.crop_height,
         .image_width = c->recipe.crop_width,
@@ -191,10 +182,7 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
     };
     memcpy(v->about.mean, c->recipe.mean, sizeof v->about.mean);
     memcpy(v->about.std, c->recipe.std, sizeof v->about.std);
-    if (v->backend.ops == &vr_cpu) {
-        v->about.isa = vr_cpu_isa_name(&v->backend);
-        v->about.threads = vr_cpu_threads(&v->backend);
-    }
+    if (v->backend.ops == &vr_cpu) v->about.threads = vr_cpu_threads(&v->backend);
 }
 
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
@@ -202,7 +190,8 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     char      data_dir[4096];
     vr_config c = {0};
     bool      fit = false;
-    if (check_device(o, err) || set_limits(v, o, err)) return err->code;
+    vr_wish   wish;
+    if (choose_device(v, o, &wish, err) || set_limits(v, o, err)) return err->code;
     if (o->threads < 0 || o->threads > 1024)
         return vr_fail(err, VR_E_USAGE, "threads", "%d threads cannot be; name 1 to 1024, or 0 for all.", o->threads);
     if (o->model && o->random) return vr_fail(err, VR_E_USAGE, "random", "Either a model or random weights, not both.");
@@ -210,11 +199,11 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     if (vr_data_dir(data_dir, sizeof data_dir, o->data_dir, err)) return err->code;
     if (!(v->data_dir = strdup(data_dir))) return vr_fail(err, VR_E_MEMORY, "", "No memory.");
     vr_status status = read_config(&c, &fit, data_dir, o, err);
-    if (status == VR_OK) status = v->backend.ops->open(&v->backend, o->threads, err);
+    if (status == VR_OK) status = v->backend.ops->open(&v->backend, &wish, err);
     if (status == VR_OK) status = load(v, o, &c, fit, err);
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
-    v->token_budget = o->token_budget > 0 ? o->token_budget : DEFAULT_TOKEN_BUDGET;
+    v->token_budget = o->token_budget > 0 ? o->token_budget : v->backend.budget;
     if (vr_setting_add(v, o->merge, err)) return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
@@ -240,7 +229,7 @@ vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *
 int vitrun_open(vitrun **out, const vitrun_options *options, vitrun_error *err)
 {
     vr_error e = {0};
-    vr_open_on(out, options, &vr_cpu, &e);
+    vr_open_on(out, options, NULL, &e);
     return vr_report(err, &e);
 }
 
@@ -280,41 +269,40 @@ const char *vitrun_synset(const vitrun *v, int i)
 
 /* Running. */
 
-/* Image b's part of a matrix of the run: `rows` rows from the first on, packed. */
-static vr_status fetch(vitrun *v, float *out, vr_mat from, int first, int rows, vr_error *err)
+static vr_status fetch_patches(vitrun *v, float *out, int images, vr_error *err)
 {
-    const size_t cols = (size_t)from.cols;
-    for (int r = 0; r < rows; r++)
-        if (v->backend.ops->get(&v->backend, out + (size_t)r * cols, from.data + (size_t)(first + r) * from.stride,
-                                cols * sizeof *out, err))
-            return err->code;
+    const int    prefix = v->model.config.prefix, patches = v->model.grid[0].patches;
+    const size_t dim = (size_t)v->model.config.dim;
+    for (int b = 0; b < images; b++) {
+        const vr_mat rows = vr_mat_rows(v->run.t, b * (prefix + patches) + prefix, patches);
+        if (vr_fetch(&v->backend, out + (size_t)b * (size_t)v->model.outputs, dim, rows, err)) return err->code;
+    }
     return VR_OK;
 }
 
-static vr_status fetch_answer(vitrun *v, float *out, int b, vr_error *err)
+/* The answers of a micro-batch, [images, outputs]. */
+static vr_status fetch_answers(vitrun *v, float *out, int images, vr_error *err)
 {
     const vr_config *c = &v->model.config;
     const vr_run    *run = &v->run;
-    const int        patches = v->model.grid[0].patches;
-    if (v->model.head.data) return fetch(v, out, run->logits, b, 1, err);
-    if (v->model.answer == VR_FEATURES_PATCHES)
-        return fetch(v, out, run->t, b * (c->prefix + patches) + c->prefix, patches, err);
-    if (fetch(v, out, run->normed, b, 1, err)) return err->code;
+    vr_backend      *be = &v->backend;
+    const size_t     outputs = (size_t)v->model.outputs;
+    if (v->model.head.data) return vr_fetch(be, out, outputs, vr_mat_rows(run->logits, 0, images), err);
+    if (v->model.answer == VR_FEATURES_PATCHES) return fetch_patches(v, out, images, err);
+    if (vr_fetch(be, out, outputs, vr_mat_rows(run->normed, 0, images), err)) return err->code;
     if (v->model.answer == VR_FEATURES_HEAD && c->head == VR_HEAD_DISTILLED)
-        return fetch(v, out + c->dim, run->pooled, b, 1, err);
+        return vr_fetch(be, out + c->dim, outputs, vr_mat_rows(run->pooled, 0, images), err);
     return VR_OK;
 }
 
 vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
     const vr_ops *ops = v->backend.ops;
-    const size_t  cols = (size_t)v->model.outputs;
     v->batch_first = v->costs = first; /* those before it have lost their traces */
     vr_forward(&v->run, in, images);
     if (ops->finish(&v->backend, err)) return err->code;
     if (v->run.tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
-    for (int b = 0; b < images; b++)
-        if (fetch_answer(v, logits + (size_t)b * cols, b, err)) return err->code;
+    if (fetch_answers(v, logits, images, err)) return err->code;
     for (int b = 0; b < images; b++) {
         int patches = (in[b].height / v->model.config.patch) * (in[b].width / v->model.config.patch);
         vr_cost_of(v, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);

@@ -12,7 +12,7 @@
  * be open at once, each used from its own thread.  Functions that take no vitrun may be called from anywhere.
  * Ownership.  What a function returns through a const pointer lives as long as the vitrun; all else is the caller's.
  * Results.  An image's logits do not depend, bit for bit, on the other images of the call, its place among them, or the
- * number of threads. */
+ * number of threads; on a GPU only where that is asked for (deterministic). */
 #ifndef VITRUN_H
 #define VITRUN_H
 
@@ -65,9 +65,10 @@ typedef struct {
     const char *arch;    /* name of a description in configs/models, for models without config.json; NULL: from the model */
     int         random;  /* 1: no file, deterministic random weights of `arch` */
     uint64_t    seed;    /* of the random weights */
-    const char *device;  /* "auto", "cpu" */
-    const char *dtype;   /* "auto", "f32" */
-    int         threads; /* 0: as many as this process may use */
+    const char *device;  /* "cpu", "cuda", "cuda:1"; "auto": a GPU where one can be used; NULL: the same, see why_cpu */
+    const char *dtype;   /* "auto", "f32", "f16"; on a GPU "tf32" and "bf16" too, and auto is f16 */
+    int         threads; /* of the CPU; 0: as many as this process may use */
+    int         deterministic;             /* 1: on a GPU too an image's logits do not depend on its batch, bit for bit */
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
     const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
     int                 more_sizes_count;
@@ -112,6 +113,7 @@ typedef struct {
     float       mean[3], std[3];
     size_t      activation_bytes; /* planned at opening */
     double      load_seconds;
+    const char *why_cpu; /* why device "auto" became the CPU, and device NULL with a GPU at hand; else "" */
 } vitrun_about_t;
 const vitrun_about_t *vitrun_about(const vitrun *v);
 

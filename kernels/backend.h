@@ -14,7 +14,9 @@
 
 #include "base.h"
 
-/* A row-major matrix seen through a stride; owns nothing.  Activations are f32 on the CPU and in the oracle. */
+/* A row-major matrix seen through a stride; owns nothing.  Activations have the type that the back end was opened with:
+ * f32 on the CPU and in the oracle.  What is no activation (logits, mean keys, sizes, scores, weights of norms, positions)
+ * is f32 everywhere. */
 typedef struct {
     float   *data; /* in the back end's memory; elements of `type` lie there, and engine/ never looks behind it */
     int      rows, cols;
@@ -99,12 +101,12 @@ typedef struct {
 
 static inline vr_rows vr_tokens_rows(const vr_tokens *t) { return (vr_rows){t->images, t->offsets}; }
 
-/* The largest batch that reducers will meet. */
+/* The largest batch that verbs will meet. */
 typedef struct {
     int images;
     int rows;    /* of all images together */
     int longest; /* of one image */
-    int cols;    /* the larger of C and a feature's columns */
+    int cols;    /* C; for reducers, the larger of C and a feature's columns */
 } vr_limits;
 
 /* No merge of such a batch has more weights: M N <= n^2 / 4 in an image of n tokens. */
@@ -183,13 +185,31 @@ typedef struct {
 /* DiffRate may shrink a size by a negative cosine; none falls below this, so that its logarithm stays finite. */
 #define VR_SIZE_LEAST 1e-6f
 
+/* How activations are kept and multiplied.  Sums, statistics and decisions are f32 in all of them. */
+typedef enum {
+    VR_MATH_AUTO, /* the back end's choice */
+    VR_MATH_F32,
+    VR_MATH_TF32, /* kept as f32, multiplied with 10 bits of fraction */
+    VR_MATH_F16,
+    VR_MATH_BF16,
+    VR_MATHS
+} vr_math;
+
+/* What is asked of a back end at opening; all zero: its own choice. */
+typedef struct {
+    int     threads; /* of a CPU; 0: as many as this process may use */
+    int     device;  /* which GPU, from 0 */
+    vr_math math;
+    bool    deterministic; /* a GPU: an image's bits do not depend on its batch, at some cost in speed */
+} vr_wish;
+
 typedef struct vr_backend vr_backend;
 
 typedef struct vr_ops {
     const char *name; /* "cpu", "cuda", "reference" */
 
     /* Life and memory: may fail, and say so. */
-    vr_status (*open)(vr_backend *be, int threads, vr_error *err); /* threads 0: as many as this process may use */
+    vr_status (*open)(vr_backend *be, const vr_wish *wish, vr_error *err);
     void (*close)(vr_backend *be);
     vr_status (*alloc)(vr_backend *be, void **out, size_t bytes, vr_error *err); /* aligned to 64 bytes */
     void (*free)(vr_backend *be, void *p);
@@ -199,7 +219,7 @@ typedef struct vr_ops {
                       const float *bias, /* host [out, in], [out] or NULL */
                       int out_features, int in_features, vr_error *err);
     void (*unpack)(vr_backend *be, vr_weight *w);
-    vr_status (*reserve)(vr_backend *be, int tokens_max, int head_size, vr_error *err);   /* scratch for the longest image */
+    vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */
     vr_status (*finish)(vr_backend *be, vr_error *err); /* wait; report the first fault held */
 
@@ -223,8 +243,12 @@ typedef struct vr_ops {
 
 struct vr_backend {
     const vr_ops *ops;
-    void         *impl;  /* the back end's own */
-    vr_error      fault; /* the first fault since the last finish() */
+    void         *impl;        /* the back end's own */
+    vr_dtype      activations; /* element type of the matrices that the plan lays out */
+    vr_math       math;        /* what is really used, never VR_MATH_AUTO */
+    int           budget;      /* tokens computed together that suit it */
+    const char   *chip;        /* what the arithmetic is compiled for: "avx512", "sm_90"; the back end's */
+    vr_error      fault;       /* the first fault since the last finish() */
 };
 
 extern const vr_ops vr_cpu;
@@ -239,7 +263,7 @@ static inline size_t vr_row_stride(int cols)
 
 /* Tokens of every picture.
  *   x        [T, C]   written: per image the prefix tokens, then its patches row by row, positions added
- *   scratch  [>= T - B prefix, >= 3PP]   overwritten with the unfolded patches
+ *   scratch  [>= T, >= 3PP]   overwritten with the unfolded patches
  *   in       [B]      row counts must agree with rows: prefix + (height / P) * (width / P)
  * x_patch = W vec(patch) + bias + position        Dosovitskiy et al. 2021, eq. 1 */
 static inline void vr_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in,

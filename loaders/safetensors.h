@@ -56,8 +56,10 @@ bool vr_all_finite(const float *x, size_t count);
 
 float    vr_f16_to_f32(uint16_t h);  /* exact; a NaN keeps its payload and becomes quiet */
 float    vr_bf16_to_f32(uint16_t h); /* exact */
-uint16_t vr_f32_to_f16(float f);     /* round half to even; overflow to infinity */
-uint16_t vr_f32_to_bf16(float f);    /* round half to even */
+void     vr_f16_to_f32_many(float *out, const uint16_t *in, size_t count); /* the arrays may not overlap */
+void     vr_bf16_to_f32_many(float *out, const uint16_t *in, size_t count);
+uint16_t vr_f32_to_f16(float f);  /* round half to even; overflow to infinity */
+uint16_t vr_f32_to_bf16(float f); /* round half to even */
 
 /* One tensor to be written. */
 typedef struct {

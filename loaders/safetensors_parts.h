@@ -60,8 +60,4 @@ vr_status vr_st_open_index(vr_safetensors **out, const char *path, size_t max_he
  * computed later cannot wrap.  False: does not fit. */
 bool vr_st_count_bits(const uint64_t *shape, int rank, vr_dtype dtype, uint64_t *elements, uint64_t *bits);
 
-/* Many at once.  The arrays may not overlap. */
-void vr_f16_to_f32_many(float *out, const uint16_t *in, size_t count);
-void vr_bf16_to_f32_many(float *out, const uint16_t *in, size_t count);
-
 #endif

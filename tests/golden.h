@@ -7,12 +7,26 @@
 #include <stddef.h>
 
 #include "../engine/vitrun.h"
+#include "../kernels/backend.h"
 #include "../loaders/json.h"
 
 typedef enum { PASSED, FAILED, SKIPPED } verdict;
 
+/* What cases run on: the oracle and the CPU's instruction sets, or the one device of --device. */
 enum { BACKENDS = 4 };
-extern const char *const vr_golden_backends[BACKENDS]; /* "reference", then the CPU's instruction sets */
+typedef struct {
+    const char   *name; /* "reference", "avx2", "cuda f16" */
+    const vr_ops *ops;  /* NULL: the device of --device */
+} vr_golden_backend;
+int  vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference);
+void vr_golden_use(const vr_golden_backend *b, vitrun_options *o); /* before opening on it; o may be NULL */
+
+/* How far numbers may be off: max |found - wanted| / max |wanted| where activations are f32; else the normalised mean square
+ * error, sum (found - wanted)^2 / sum wanted^2, as golden/README.md has it for halves.  A NaN stays. */
+double    vr_golden_error(const float *found, const float *wanted, size_t n);
+double    vr_golden_tolerance(bool reduced);
+vr_status vr_golden_oracle(vitrun **v, const vitrun_options *o, vr_error *err); /* with weights rounded to the dtype */
+bool      vr_golden_halves(void);                                               /* decisions may differ where they are close */
 
 /* Print the line of a case, and count it. */
 verdict vr_golden_report(verdict v, const char *name, const char *words);

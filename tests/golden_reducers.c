@@ -484,16 +484,14 @@ static const struct {
                {"diffrate", run_diffrate, &TOLERANCE}};
 
 /* On one back end; false where the case failed.  Appends to words. */
-static bool run_on(golden *g, const char *backend, char *words, size_t room)
+static bool run_on(golden *g, const vr_golden_backend *b, char *words, size_t room)
 {
-    const bool oracle = strcmp(backend, "reference") == 0;
     size_t     used = strlen(words);
     vr_backend be;
     g->worst = 0;
     g->wrong[0] = 0;
-    if (!oracle && !vr_cpu_isa_supported(backend)) return true;
-    setenv("VITRUN_ISA", oracle ? "portable" : backend, 1);
-    if ((oracle ? &vr_reference : &vr_cpu)->open(&be, 2, NULL)) return false;
+    vr_golden_use(b, NULL);
+    if (b->ops->open(&be, &(vr_wish){.threads = 2}, NULL)) return false;
     for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
         if (is(g, "algorithm", runners[i].algorithm)) {
             g->tolerance = *runners[i].tolerance;
@@ -502,9 +500,9 @@ static bool run_on(golden *g, const char *backend, char *words, size_t room)
     be.ops->close(&be);
     unsetenv("VITRUN_ISA");
     if (g->wrong[0])
-        snprintf(words + used, room - used, "%s: %s ", backend, g->wrong);
+        snprintf(words + used, room - used, "%s: %s ", b->name, g->wrong);
     else
-        snprintf(words + used, room - used, "%s %.1e ", backend, g->worst);
+        snprintf(words + used, room - used, "%s %.1e ", b->name, g->worst);
     return !g->wrong[0];
 }
 
@@ -523,7 +521,9 @@ void vr_golden_reducer(const char *name, const char *path)
     if (!text || vr_json_parse(&g.doc, text, strlen(text), name, &err))
         vr_golden_report(FAILED, shown, text ? err.text : "no case in the metadata");
     else {
-        for (int i = 0; i < BACKENDS; i++) good &= run_on(&g, vr_golden_backends[i], words, sizeof words);
+        vr_golden_backend list[BACKENDS];
+        const int         count = vr_golden_backends(list, true);
+        for (int i = 0; i < count; i++) good &= run_on(&g, &list[i], words, sizeof words);
         vr_golden_report(good ? PASSED : FAILED, shown, words);
     }
     vr_json_free(g.doc);

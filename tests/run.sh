@@ -66,6 +66,11 @@ else
     failed=$((failed + 1))
 fi
 
+# The same on the emulated GPU, but for the models of full size.
+VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_CC=80 \
+    "$BUILD/golden_runner" --small --device cuda --dtype f32 "$GOLDEN" >"$scratch/lines" 2>&1
+part 'golden_runner on the emulated GPU' "$scratch/lines" $?
+
 for script in tests/cli/*.sh; do
     timeout -k 5 300 bash "$script" >"$scratch/lines" 2>&1
     part "$script" "$scratch/lines" $?

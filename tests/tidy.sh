@@ -42,15 +42,16 @@ hits=$(sources 'engine/*.c' 'loaders/*.c' 'kernels/*.c' | xargs grep -nE '(^|[^a
 
 # A header that nobody includes, a source that no rule compiles.
 for h in $(sources '*.h'); do
-    grep -rqE "include \"([^\"]*/)?$(basename "$h")\"" --include='*.c' --include='*.h' cli engine kernels loaders tests || complain "$h is included by nobody"
+    grep -rqE "include [\"<]([^\">]*/)?$(basename "$h")[\">]" --include='*.c' --include='*.h' --include='*.c[pu]*' cli engine kernels loaders tests ||
+        complain "$h is included by nobody"
 done
 for c in $(sources '*.c'); do
-    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz|stress))/[^/]+\.c$ ]] ||
+    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|kernels/cuda|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz|stress))/[^/]+\.c$ ]] ||
         complain "$c lies where nothing compiles it"
 done
 
 # A function that a header offers and nothing calls: its name stands once in all the sources, where it is defined.
-all=$(sources '*.c' | xargs cat | grep -oE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+' | sort | uniq -c | awk '$1 == 1 { print $2 }')
+all=$(sources '*.c' '*.cu' '*.cuh' '*.cpp' | xargs cat | grep -oE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+' | sort | uniq -c | awk '$1 == 1 { print $2 }')
 for name in $(sources '*.h' | xargs cat | grep -v typedef | grep -ohE '\b(vr|cli|cmd|vitrun|scratch)_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
     grep -qx "$name" <<<"$all" && complain "nothing calls $name"
 done

@@ -61,12 +61,12 @@ static vr_status pick_isa(const vr_isa **isa, vr_error *err)
 
 static vr_cpu_impl *impl_of(const vr_backend *be) { return be->impl; }
 
-const char *vr_cpu_isa_name(const vr_backend *be) { return impl_of(be)->isa->name; }
-int         vr_cpu_threads(const vr_backend *be) { return vr_threads_count(impl_of(be)->crew); }
+int vr_cpu_threads(const vr_backend *be) { return vr_threads_count(impl_of(be)->crew); }
 
-static vr_status cpu_open(vr_backend *be, int threads, vr_error *err)
+static vr_status cpu_open(vr_backend *be, const vr_wish *wish, vr_error *err)
 {
     enum { THREADS_MAX = 1024 };
+    int           threads = wish->threads;
     const vr_isa *isa;
     if (threads < 0 || threads > THREADS_MAX)
         return vr_fail(err, VR_E_USAGE, "thread-count",
@@ -83,7 +83,7 @@ static vr_status cpu_open(vr_backend *be, int threads, vr_error *err)
         free(impl);
         return status;
     }
-    *be = (vr_backend){.ops = &vr_cpu, .impl = impl};
+    *be = (vr_backend){.ops = &vr_cpu, .impl = impl, .math = VR_MATH_F32, .budget = 2048, .chip = isa->name};
     return VR_OK;
 }
 
@@ -172,10 +172,11 @@ static void cpu_unpack(vr_backend *be, vr_weight *w)
     *w = (vr_weight){0};
 }
 
-static vr_status cpu_reserve(vr_backend *be, int tokens_max, int head_size, vr_error *err)
+static vr_status cpu_reserve(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err)
 {
+    (void)patch;
     vr_cpu_impl *impl = impl_of(be);
-    size_t       stride = (impl->isa->attention_scratch(tokens_max, head_size) + 15) / 16 * 16, count;
+    size_t       stride = (impl->isa->attention_scratch(most->longest, head_size) + 15) / 16 * 16, count;
     if (stride <= impl->scratch_stride) return VR_OK;
     free(impl->scratch);
     impl->scratch = NULL;
@@ -183,7 +184,7 @@ static vr_status cpu_reserve(vr_backend *be, int tokens_max, int head_size, vr_e
     if (vr_mul(stride, (size_t)vr_threads_count(impl->crew), &count)) impl->scratch = vr_alloc(count, sizeof(float));
     if (!impl->scratch)
         return vr_fail(err, VR_E_MEMORY, "", "There is no memory for the attention of %d threads over %d tokens.",
-                       vr_threads_count(impl->crew), tokens_max);
+                       vr_threads_count(impl->crew), most->longest);
     impl->scratch_stride = stride;
     return VR_OK;
 }

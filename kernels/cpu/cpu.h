@@ -7,8 +7,7 @@
 
 #include "../backend.h"
 
-const char *vr_cpu_isa_name(const vr_backend *be); /* "portable", "avx2" or "avx512" */
-int         vr_cpu_threads(const vr_backend *be);
+int vr_cpu_threads(const vr_backend *be);
 
 /* Is this the name of an instruction set that was built and that this machine has? */
 bool vr_cpu_isa_supported(const char *name);

@@ -105,7 +105,7 @@ static void bench_attention(const char *what, int images, int tokens, int heads,
     for (int b = 0; b <= images; b++) offsets[b] = b * tokens;
     vr_rows  rows = {images, offsets};
     vr_error err = {0};
-    if (be.ops->reserve(&be, tokens, size, &err) != VR_OK) exit(1);
+    if (be.ops->reserve(&be, &(vr_limits){.longest = tokens}, size, 16, &err) != VR_OK) exit(1);
     double seconds[REPEATS];
     for (int r = 0; r < REPEATS; r++) {
         double start = vr_now();
@@ -165,7 +165,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
     vr_mat     pooled = mat(images, C), logits = mat(images, 1000);
     float     *positions = numbers((size_t)(N * C), 1), *pixels = numbers((size_t)(images * 3 * 224 * 224), 1);
     for (int b = 0; b < images; b++) pictures[b] = (vr_picture){pixels + (size_t)b * 3 * 224 * 224, 224, 224, positions};
-    if (be.ops->reserve(&be, N, C / heads, NULL) != VR_OK) exit(1);
+    if (be.ops->reserve(&be, &(vr_limits){.longest = N}, C / heads, 16, NULL) != VR_OK) exit(1);
     for (int r = 0; r < ROUNDS; r++) {
         double start = vr_now(), then = start, now;
 #define LAP(i) (now = vr_now(), part[i] += now - then, then = now)
@@ -223,9 +223,10 @@ static void bench_verbs(void)
 int main(int count, char **args)
 {
     vr_error err = {0};
-    if (vr_cpu.open(&be, count > 1 ? atoi(args[1]) : 1, &err) != VR_OK) return fprintf(stderr, "%s\n", err.text), 1;
+    if (vr_cpu.open(&be, &(vr_wish){.threads = count > 1 ? atoi(args[1]) : 1}, &err) != VR_OK)
+        return fprintf(stderr, "%s\n", err.text), 1;
     peak = peak_gflops() * vr_cpu_threads(&be);
-    printf("%s, %d threads, peak of f32 multiply-adds %.0f GFLOP/s\n", vr_cpu_isa_name(&be), vr_cpu_threads(&be), peak);
+    printf("%s, %d threads, peak of f32 multiply-adds %.0f GFLOP/s\n", be.chip, vr_cpu_threads(&be), peak);
     const struct {
         const char *name;
         int         images, C, heads;

@@ -88,11 +88,11 @@ static void measure(int images, int C)
 int main(int argc, char **argv)
 {
     vr_error err = {0};
-    if (vr_cpu.open(&be, argc > 1 ? atoi(argv[1]) : 1, &err)) {
+    if (vr_cpu.open(&be, &(vr_wish){.threads = argc > 1 ? atoi(argv[1]) : 1}, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    printf("%s, %d threads\n", vr_cpu_isa_name(&be), vr_cpu_threads(&be));
+    printf("%s, %d threads\n", be.chip, vr_cpu_threads(&be));
     measure(argc > 2 ? atoi(argv[2]) : 8, 384);
     measure(argc > 2 ? atoi(argv[2]) : 8, 768);
     return 0;

@@ -32,8 +32,8 @@ mkdir "$T/folder"
 exits 'a folder without weights' 3 info "$T/folder"
 check 'a folder without weights: what it lacks' all empty -- says 'neither model.safetensors nor'
 
-exits 'devices' 0 devices
-check 'devices: processor, and why no CUDA' all quiet -- prints portable -- prints 'not supported yet'
+VITRUN_PLUGIN_PATH=/nowhere exits 'devices' 0 devices
+check 'devices: processor, and why no CUDA' all quiet -- prints portable -- prints 'cuda     none: VITRUN_PLUGIN_PATH is /nowhere'
 exits 'devices --json' 0 devices --json
 check 'devices --json is valid' json
 VITRUN_ISA=portable exits 'VITRUN_ISA=portable' 0 devices

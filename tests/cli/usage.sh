@@ -77,7 +77,11 @@ VITRUN_MODEL=no-such-model exits 'VITRUN_MODEL names the model' 3 classify Makef
 check 'VITRUN_MODEL: the model is named' says no-such-model
 exits 'a missing model' 3 info no-such-model
 exits 'an unknown architecture' 2 info --arch no_such_arch --random
-exits 'cuda' 7 info --arch deit_tiny_patch16_224 --random --device cuda
-check 'cuda: not supported yet' says 'not supported yet'
+VITRUN_PLUGIN_PATH=/nowhere exits 'cuda' 7 info --arch deit_tiny_patch16_224 --random --device cuda
+check 'cuda: why not' says 'there is no vitrun-cuda.so'
+for device in cuda: cuda:x cuda:123 cuda1; do exits "--device $device" 2 info "$TINY" --device $device; done
+VITRUN_PLUGIN_PATH=/nowhere exits '--device cuda:12' 7 info "$TINY" --device cuda:12
+exits 'unknown device' 2 info --arch deit_tiny_patch16_224 --random --device abacus
+check 'unknown device: which there are' says 'one of: auto cpu cuda cuda:'
 run make --no-print-directory help
 check 'make help: targets, whatever is built' all test "$code" -eq 0 -- prints '  demo ' -- test "$(grep -c Makefile "$T/out")" -eq 0

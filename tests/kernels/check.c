@@ -121,8 +121,8 @@ vr_backend vr_open_isa(const char *isa, int threads, int tokens, int head_size)
     vr_error      err = {0};
     const vr_ops *ops = strcmp(isa, "reference") == 0 ? &vr_reference : &vr_cpu;
     if (ops == &vr_cpu) setenv("VITRUN_ISA", isa, 1);
-    cr_assert_eq(ops->open(&be, threads, &err), VR_OK, "%s", err.text);
-    cr_assert_eq(ops->reserve(&be, tokens, head_size, &err), VR_OK, "%s", err.text);
+    cr_assert_eq(ops->open(&be, &(vr_wish){.threads = threads}, &err), VR_OK, "%s", err.text);
+    cr_assert_eq(ops->reserve(&be, &(vr_limits){.longest = tokens}, head_size, 1, &err), VR_OK, "%s", err.text);
     return be;
 }
 

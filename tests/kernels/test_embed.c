@@ -42,7 +42,7 @@ static vr_guarded run(const char *isa, int threads, const embed_case *t, const b
     cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, NULL), VR_OK);
     w.prefix_tokens = prefix;
     vr_guarded x = vr_output(b->offsets[t->images], t->cols, 1, 1);
-    vr_guarded scratch = vr_output(x.m.rows - t->images * t->prefix, in + 1, 2, 1);
+    vr_guarded scratch = vr_output(x.m.rows, in + 1, 2, 1);
     vr_patch_embed(&be, x.m, scratch.m, &(vr_rows){t->images, b->offsets}, b->pictures, &w);
     vr_check_canaries(&scratch, "scratch");
     be.ops->unpack(&be, &w.proj);

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../loaders/safetensors.h"
+
 typedef struct {
     double *scores; /* [tokens_max], one row of attention */
     int     tokens_max;
+    vr_math math;
 } reference;
 
 static float *at(vr_mat m, int row, int col)
@@ -177,10 +180,11 @@ static void reference_gather(vr_backend *be, vr_mat y, vr_mat x, const int *inde
 
 /* ---- life and memory ---- */
 
-static vr_status reference_open(vr_backend *be, int threads, vr_error *err)
+static vr_status reference_open(vr_backend *be, const vr_wish *wish, vr_error *err)
 {
-    (void)threads;
-    *be = (vr_backend){.ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference))};
+    *be = (vr_backend){
+        .ops = &vr_reference, .impl = vr_alloc_zeroed(1, sizeof(reference)), .math = VR_MATH_F32, .budget = 2048, .chip = ""};
+    if (be->impl) ((reference *)be->impl)->math = wish->math;
     return be->impl ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "There is no memory for the oracle.");
 }
 
@@ -220,6 +224,19 @@ static void reference_unpack(vr_backend *be, vr_weight *w)
     *w = (vr_weight){0};
 }
 
+/* Asked for less than f32, the oracle still computes in double, but with the weights that another back end would have. */
+static float rounded(float x, vr_math math)
+{
+    uint32_t bits;
+    if (math == VR_MATH_F16) return vr_f16_to_f32(vr_f32_to_f16(x));
+    if (math == VR_MATH_BF16) return vr_bf16_to_f32(vr_f32_to_bf16(x));
+    if (math != VR_MATH_TF32) return x;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0xFFF + (bits >> 13 & 1)) & ~0x1FFFu;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 static vr_status reference_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
                                 int in_features, vr_error *err)
 {
@@ -230,15 +247,17 @@ static vr_status reference_pack(vr_backend *be, vr_weight *out, const float *wei
         reference_unpack(be, out);
         return vr_fail(err, VR_E_MEMORY, "", "There is no memory for a weight of %zu numbers.", count);
     }
-    memcpy(out->data, weight, count * sizeof *weight);
-    if (bias) memcpy(out->bias, bias, row * sizeof *bias);
+    const vr_math math = ((const reference *)be->impl)->math;
+    for (size_t i = 0; i < count; i++) ((float *)out->data)[i] = rounded(weight[i], math);
+    for (size_t i = 0; i < row && bias; i++) out->bias[i] = math == VR_MATH_TF32 ? bias[i] : rounded(bias[i], math);
     return VR_OK;
 }
 
-static vr_status reference_reserve(vr_backend *be, int tokens_max, int head_size, vr_error *err)
+static vr_status reference_reserve(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err)
 {
-    (void)head_size;
+    (void)head_size, (void)patch;
     reference *impl = be->impl;
+    const int  tokens_max = most->longest;
     free(impl->scores);
     impl->scores = vr_alloc((size_t)tokens_max, sizeof *impl->scores);
     impl->tokens_max = impl->scores ? tokens_max : 0;

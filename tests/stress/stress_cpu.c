@@ -41,7 +41,8 @@ static int stress_verbs(void)
     enum { ROWS = 120, C = 48 };
     vr_backend be;
     vr_weight  w;
-    if (vr_cpu.open(&be, THREADS, NULL) != VR_OK || vr_cpu.reserve(&be, ROWS, C, NULL) != VR_OK) return 1;
+    if (vr_cpu.open(&be, &(vr_wish){.threads = THREADS}, NULL) != VR_OK) return 1;
+    if (vr_cpu.reserve(&be, &(vr_limits){.longest = ROWS}, C, 1, NULL) != VR_OK) return 1;
     float *memory = vr_alloc_zeroed(ROWS * C * 5, sizeof *memory), *ones = vr_alloc_zeroed(3 * C * C, sizeof *ones);
     if (!memory || !ones || vr_cpu.pack(&be, &w, ones, ones, 3 * C, C, NULL) != VR_OK) return 1;
     vr_norm norm = {ones, ones, 1e-6f};
