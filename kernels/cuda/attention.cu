@@ -161,8 +161,7 @@ constexpr int BLOCK_KEYS = 64;
 
 /* A block has an image's head, or every gridDim.z-th 64 queries of it; a warp has 16 queries and their scores of a block of
  * up to KEYS keys.  HEAD is D or more, a multiple of 16. */
-template <class T, int HEAD, int KEYS>
-__global__ void __launch_bounds__(32 * WARPS, HEAD <= 32 && KEYS <= 208 ? 3 : 2) fast_kernel(looking<T> a)
+template <class T, int HEAD, int KEYS> __global__ void __launch_bounds__(32 * WARPS, 2) fast_kernel(looking<T> a)
 {
     constexpr bool WHOLE = KEYS > BLOCK_KEYS;
     constexpr int  PITCH = HEAD + 8; /* 8 more: ldmatrix meets no bank conflict */

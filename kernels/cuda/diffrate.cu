@@ -28,7 +28,7 @@ typedef struct {
     float      *score;
 } diffrate_plan;
 
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     sort_kernel(diffrate_plan p, const float *__restrict__ scores, const int *__restrict__ offsets)
 {
     const int first = offsets[blockIdx.x], n = offsets[blockIdx.x + 1] - first;
@@ -47,7 +47,7 @@ static __device__ int row_of(int t, int rank, int n, int P, int K, const int *be
     return rank < P ? best[rank - K] : VR_GONE;
 }
 
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     diffrate_kernel(diffrate_plan p, const float *__restrict__ size, float *__restrict__ grown,
                     const int *__restrict__ in_offsets, int *__restrict__ out_offsets, int images)
 {

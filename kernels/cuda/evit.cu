@@ -23,7 +23,7 @@ static __device__ int tokens_left(const evit_plan &p, int n)
     return n > 0 ? 1 + left + (p.fuse && left < n - 1) : 0;
 }
 
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     evit_kernel(evit_plan p, const float *__restrict__ scores, const float *__restrict__ size, float *__restrict__ grown,
                 const int *__restrict__ in_offsets, int *__restrict__ out_offsets, int images)
 {

@@ -54,7 +54,7 @@ static __device__ mame_image image_of(const mame_plan &p, const int *offsets, in
 
 /* ---- partition ---- */
 
-__global__ void __launch_bounds__(CREW) partition_kernel(mame_plan p, const int *__restrict__ offsets)
+__global__ void __launch_bounds__(CREW, 1) partition_kernel(mame_plan p, const int *__restrict__ offsets)
 {
     const int        image = (int)blockIdx.x;
     const mame_image m = image_of(p, offsets, image);
@@ -145,7 +145,7 @@ static __device__ size_t place_weights(const mame_plan &p, const int *offsets, s
 }
 
 template <class T>
-__global__ void __launch_bounds__(CREW) decide_kernel(mame_plan p, cells<T> feature, const int *__restrict__ offsets)
+__global__ void __launch_bounds__(CREW, 1) decide_kernel(mame_plan p, cells<T> feature, const int *__restrict__ offsets)
 {
     VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(decide_room, columns, [1]);
@@ -368,7 +368,7 @@ static __device__ void move_tile(const mame_plan &p, const mame_ends &e, cells<T
     }
 }
 
-template <class T> __global__ void __launch_bounds__(CREW) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
+template <class T> __global__ void __launch_bounds__(CREW, 1) merge_kernel(mame_plan p, mame_ends e, cells<T> y, cells<T> x)
 {
     VR_SHARED(product_room<T>, room, [1]);
     VR_SHARED(float, total, [TILE]);

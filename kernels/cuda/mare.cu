@@ -41,7 +41,7 @@ template <class T> struct destinations {
     }
 };
 
-template <class T> __global__ void __launch_bounds__(CREW) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
+template <class T> __global__ void __launch_bounds__(CREW, 1) mare_kernel(cells<T> x, cells<T> y, vr_trace trace, bool split)
 {
     VR_SHARED(product_room<T>, room, [1]);
     const int        image = (int)blockIdx.x, from = (int)blockIdx.y * TILE, col = (int)blockIdx.z * TILE;

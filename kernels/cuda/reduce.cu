@@ -31,7 +31,7 @@ static __device__ __forceinline__ wide<T> merged(const cells<T> &x, const vr_mer
 }
 
 template <class T>
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     follow_kernel(cells<T> y, cells<T> x, vr_merging m, const int *__restrict__ in_offsets, const int *__restrict__ out_offsets)
 {
     const int image = (int)blockIdx.x, first = in_offsets[image], row = (int)blockIdx.y * ROWS + (int)threadIdx.x / 32;

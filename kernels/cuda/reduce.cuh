@@ -182,7 +182,7 @@ template <class T, class WHICH> static __device__ void inverse_norms(float *scal
  *     int  destination(int i), source(int j)      which token of the image
  * and best, score [rows] get, at the image's first row on, destination (-1: none) and cosine for each source. */
 template <class T, class PAIRS>
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     nearest_kernel(PAIRS pairs, cells<T> x, const int *__restrict__ offsets, int *__restrict__ best, float *__restrict__ score)
 {
     VR_SHARED(product_room<T>, room, [1]);

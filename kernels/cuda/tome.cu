@@ -59,7 +59,7 @@ static __device__ void number_merged(const tome_plan &p, int first, int n, int r
         if (p.rank[first + u] < r) row[2 * u] = row[2 * max(p.best[first + u], (int)(prefix == 2)) + 1];
 }
 
-__global__ void __launch_bounds__(CREW)
+__global__ void __launch_bounds__(CREW, 1)
     tome_kernel(tome_plan p, const float *__restrict__ size, float *__restrict__ grown, const int *__restrict__ in_offsets,
                 int *__restrict__ out_offsets, int images, int prefix, int r_wanted)
 {
