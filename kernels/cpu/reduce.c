@@ -3,6 +3,7 @@
 #include "reduce.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,9 @@ void vr_reduction_cosines(const vr_reduction *r, const vr_isa *isa, const vr_lan
 void vr_reduction_nearest(const vr_reduction *r, const vr_isa *isa, const vr_lane *lane, int first, int M, int N, int barred,
                           int depth)
 {
-    for (int j = 0; j < N; j++) lane->best[j] = -1, lane->score[j] = -INFINITY;
+    const int   first_of_all = barred < M ? barred : -1; /* what a source of NaNs goes to: it is less than no other's */
+    const float least = barred < M ? -FLT_MAX : -INFINITY;
+    for (int j = 0; j < N; j++) lane->best[j] = first_of_all, lane->score[j] = least;
     for (int from = 0; from < N; from += isa->panel) {
         int    sources = min_int(isa->panel, N - from), *best = lane->best + from;
         float *score = lane->score + from;

@@ -50,7 +50,8 @@ void vr_reduction_cosines(const vr_reduction *r, const vr_isa *isa, const vr_lan
                           int sources, int depth, bool dot);
 
 /* For each of the N gathered rows after the first M the most similar of rows barred .. M-1, the first of equals, and
- * the similarity: lane->best, lane->score [N].  Without a candidate -1 and -infinity. */
+ * the similarity: lane->best, lane->score [N].  Without a candidate -1 and -infinity; where all similarities are NaN, row
+ * `barred` and -FLT_MAX. */
 void vr_reduction_nearest(const vr_reduction *r, const vr_isa *isa, const vr_lane *lane, int first, int M, int N, int barred,
                           int depth);
 

@@ -431,13 +431,19 @@ cudaError_t vr_gpu_mame(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, 
     const dim3      images((unsigned)in.images), sides(images.x, max(tiles_of(sources), 1u));
     const dim3      parts(images.x, tiles_of(destinations) + tiles_of(in.prefix + sources), tiles_of(in.x.cols));
     const mame_ends ends = {in.size, out.size, in.offsets, out.offsets};
+    cudaError_t     error = cudaSuccess; /* what a launch that failed did not write, the next must not read */
     if (in.images > 0) {
-        if (how->partition == VR_RANDOM) VR_LAUNCH(partition_kernel, images, dim3(CREW), 0, gpu->stream, plan, in.offsets);
+        if (how->partition == VR_RANDOM) {
+            VR_LAUNCH(partition_kernel, images, dim3(CREW), 0, gpu->stream, plan, in.offsets);
+            if ((error = cudaGetLastError())) return error;
+        }
         if (feature.type == VR_F16) decide<half_t>(gpu, &plan, feature, in.offsets, sides);
         if (feature.type == VR_BF16) decide<bf16_t>(gpu, &plan, feature, in.offsets, sides);
         if (feature.type == VR_F32) decide<float>(gpu, &plan, feature, in.offsets, sides);
+        if ((error = cudaGetLastError())) return error;
     }
     VR_LAUNCH(settle_kernel, dim3(1), dim3(SETTLERS), 0, gpu->stream, plan, in.offsets, out.offsets, in.longest);
+    if ((error = cudaGetLastError())) return error;
     if (in.images > 0 && parts.y > 0) {
         if (in.x.type == VR_F16) merge<half_t>(gpu, &plan, &ends, out.x, in.x, parts);
         if (in.x.type == VR_BF16) merge<bf16_t>(gpu, &plan, &ends, out.x, in.x, parts);

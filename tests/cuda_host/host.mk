@@ -67,7 +67,7 @@ $(CH)/c/%.o: %.c
 # the kernels and the oracle.
 CH_TESTS       := $(patsubst $(CUDA_HOST)/kernels/%.cpp,%,$(wildcard $(CUDA_HOST)/kernels/test_*.cpp))
 CH_HELP_CPP    := $(filter-out $(CUDA_HOST)/kernels/test_%,$(wildcard $(CUDA_HOST)/kernels/*.cpp))
-CH_ORACLE_C    := $(wildcard tests/reference/*.c kernels/*.c)
+CH_ORACLE_C    := $(wildcard tests/reference/*.c kernels/*.c) loaders/halves.c
 define ch_tests
 $(CH)/$(1)/libkernels.a: $(CH_CU:%.cu=$(CH)/$(1)/%.o)
 	@rm -f $$@

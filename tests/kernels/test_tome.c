@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 
 static void tome(vr_backend *be, vr_tokens *out, const vr_tokens *in, const void *r, vr_trace *trace)
@@ -62,4 +63,27 @@ Test(tome, sizes_add_up)
         cr_assert_eq(before, after, "%s", *isa); /* small whole numbers */
         be.ops->close(&be), vr_batch_free(&in), vr_batch_free(&out);
     }
+}
+
+/* Broken if it fails: weights that overflow make NaNs, and a token that resembles nothing goes to a row that is not there. */
+Test(tome, tokens_of_nans_go_somewhere)
+{
+    const int counts[] = {9, 6};
+    float     x[15 * 4];
+    for (int i = 0; i < 15 * 4; i++) x[i] = i < 9 * 4 || i % 3 ? NAN : 1;
+    for (const char *const *isa = vr_isas(); *isa; isa++)
+        for (int prefix = 0; prefix <= 2; prefix++) {
+            vr_batch in, out;
+            void    *memory;
+            vr_batch_make(&in, x, counts, 2, prefix, 4), vr_batch_room(&out, &in);
+            vr_trace   trace = vr_trace_make(&in.t, &memory);
+            vr_backend be = vr_open_reducer(*isa, 1, &in.t);
+            vr_tome_merge(&be, &out.t, &in.t, in.t.x, 2, &trace);
+            for (int t = 0; t < 15; t++)
+                cr_assert(trace.row[t] >= 0 && trace.row[t] < (t < 9 ? 7 : 4), "%s, token %d to %d", *isa, t, trace.row[t]);
+            for (int t = 0; t < prefix; t++) cr_assert_eq(trace.row[t], t);
+            for (int t = prefix; t < 9; t++)
+                for (int special = 0; special < prefix; special++) cr_assert_neq(trace.row[t], special);
+            be.ops->close(&be), free(memory), vr_batch_free(&in), vr_batch_free(&out);
+        }
 }
