@@ -12,12 +12,16 @@ typedef struct {
     size_t       blocks;
     vr_trial     now;
     double       price; /* how much ln(divergence) grows for a GMAC saved, about here */
+    double       cost;  /* GMACs to stay near: less is worth nothing, for the price is not known far from here */
     vr_trial_fn *attempt;
     void        *user;
 } polish;
 
 /* Less is better.  Divergence grows by a factor, not by an amount, with what is saved: hence its logarithm. */
-static double worth(const polish *p, const vr_trial *t) { return log(fmax(t->divergence, 1e-6)) + p->price * t->gmacs; }
+static double worth(const polish *p, const vr_trial *t)
+{
+    return log(fmax(t->divergence, 1e-6)) + p->price * fmax(t->gmacs - p->cost, 0);
+}
 
 /* All that merge, by the same amount. */
 static vr_status shift(polish *p, const double *from, double by, vr_trial *out, vr_error *err)
@@ -86,7 +90,7 @@ vr_status vr_tune_polish(double *setting, vr_trial *there, size_t blocks, const 
                          void *user, vr_error *err)
 {
     double *tau = vr_alloc(blocks, 2 * sizeof *tau), *moved_to = tau ? tau + blocks : NULL;
-    polish  p = {.tau = tau, .blocks = blocks, .now = *there, .attempt = attempt, .user = user};
+    polish  p = {.tau = tau, .blocks = blocks, .now = *there, .cost = there->gmacs, .attempt = attempt, .user = user};
     bool    moved = true;
     if (!tau) return vr_fail(err, VR_E_MEMORY, "", "no memory for a search over %zu blocks", blocks);
     if (find_price(&p, setting, err)) goto done;
