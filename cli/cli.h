@@ -110,10 +110,12 @@ typedef struct {
     int   reason;           /* errno of the first write that failed */
 } cli_output;
 vr_status cli_output_open(cli_output *out, const char *path, vr_error *err); /* NULL or "-": stdout */
-bool      cli_output_flush(cli_output *out);                                 /* false: no more can be written */
-vr_status cli_output_close(cli_output *out, bool keep, vr_error *err);       /* flushes; reports a full disk */
-int       cli_output_end(cli_output *out, bool keep, int code);              /* closes; `code`, or 5 or 141 with a sentence */
-void      cli_output_abandon(void);                                          /* from a signal handler, before _exit */
+vr_status cli_output_probe(const char *path,
+                           vr_error   *err);   /* that it cannot be written should be known before hours of work */
+bool      cli_output_flush(cli_output *out); /* false: no more can be written */
+vr_status cli_output_close(cli_output *out, bool keep, vr_error *err); /* flushes; reports a full disk */
+int       cli_output_end(cli_output *out, bool keep, int code);        /* closes; `code`, or 5 or 141 with a sentence */
+void      cli_output_abandon(void);                                    /* from a signal handler, before _exit */
 
 /* Text for machines. */
 void cli_json_string(FILE *f, const char *text); /* with quotes; bytes that are no UTF-8 become U+FFFD */

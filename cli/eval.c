@@ -260,16 +260,6 @@ static vr_status open_model(eval *e, vr_error *err)
 
 static bool is_stdout(const char *path) { return path && strcmp(path, "-") == 0; }
 
-/* That FILE cannot be written should be known before hours of work; pipes and devices must not be opened twice. */
-static vr_status probe(const char *path, vr_error *err)
-{
-    struct stat s;
-    cli_output  out;
-    if (!path || is_stdout(path) || (stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode))) return VR_OK;
-    if (cli_output_open(&out, path, err)) return err->code;
-    return cli_output_close(&out, false, err);
-}
-
 static vr_status check_flags(const cli_options *o, vr_error *err)
 {
     if (!o->imagenet) return vr_fail(err, VR_E_USAGE, "flags", "eval wants --imagenet DIR: where are the labelled pictures?");
@@ -282,7 +272,8 @@ static vr_status check_flags(const cli_options *o, vr_error *err)
     if (o->differences && !o->compare) return vr_fail(err, VR_E_USAGE, "flags", "--differences goes with --compare FILE");
     if (o->compare && o->sweep)
         return vr_fail(err, VR_E_USAGE, "flags", "--compare goes with one way of merging, so not with --sweep");
-    if (probe(o->output, err) || probe(o->predictions, err) || probe(o->differences, err)) return err->code;
+    if (cli_output_probe(o->output, err) || cli_output_probe(o->predictions, err) || cli_output_probe(o->differences, err))
+        return err->code;
     return VR_OK;
 }
 

@@ -366,8 +366,10 @@ static void table(const eval *e, const eval_setting *of, FILE *f)
                 s.images, percent(s.agree, s.images), s.only_merged, s.only_unmerged,
                 vr_mcnemar(s.only_merged, s.only_unmerged));
     if (s.compared && !e->o->no_timing)
-        fprintf(f, "unmerged     %.3f GMACs; %.2f times as fast as it; of the saving, %.2f became speed\n", s.plain_gmacs,
-                speedup(&s), saving_kept(&s));
+        fprintf(f, "unmerged     %.3f GMACs; %.2f times as fast as it", s.plain_gmacs, speedup(&s));
+    if (s.compared && !e->o->no_timing && isfinite(saving_kept(&s)))
+        fprintf(f, "; of the saving, %.2f became speed", saving_kept(&s));
+    if (s.compared && !e->o->no_timing) fputc('\n', f);
     table_real(e, &s, f);
     table_comparison(e, f);
     double top1 = percent(s.top1, s.images), top5 = percent(s.top5, s.images);
@@ -393,7 +395,7 @@ static void list_line(const eval *e, const eval_setting *of, size_t width, FILE 
     if (e->real.count) cell(f, "%.2f", 100 * (double)s.real_top1 / (double)s.real_images);
     cell(f, "%.2f", e->plain == NO_PLAIN ? NAN : s.compared ? 100 * (double)s.agree / (double)s.images : 100);
     cell(f, "%.3f", s.gmacs);
-    cell(f, "%.1f", s.tokens[e->depth - 1 - e->v->model.few]); /* the last block that computes every token */
+    cell(f, "%.1f", s.tokens[e->depth - 1 - (e->depth > 1 && e->v->model.few)]); /* the last block that computes every token */
     if (!e->o->no_timing) cell(f, "%.2f", s.infer_ms);
     if (!e->o->no_timing) cell(f, "%.2f", speedup(&s));
     if (!e->o->no_timing) cell(f, "%.2f", saving_kept(&s));

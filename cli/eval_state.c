@@ -95,6 +95,7 @@ static uint64_t hash_options(const eval *e)
                                        o->max_pixels,
                                        (uint64_t)o->max_side,
                                        o->agreement,
+                                       o->deterministic,
                                        (uint64_t)a->image_height,
                                        (uint64_t)a->image_width,
                                        (uint64_t)a->classes};

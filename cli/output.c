@@ -75,6 +75,16 @@ static bool reader_gone(void)
     return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLNVAL));
 }
 
+/* Pipes and devices must not be opened twice. */
+vr_status cli_output_probe(const char *path, vr_error *err)
+{
+    struct stat s;
+    cli_output  out;
+    if (!path || strcmp(path, "-") == 0 || (stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode))) return VR_OK;
+    if (cli_output_open(&out, path, err)) return err->code;
+    return cli_output_close(&out, false, err);
+}
+
 bool cli_output_flush(cli_output *out)
 {
     bool failed = ferror(out->stream) != 0;

@@ -28,14 +28,36 @@ static bool quantity(report_method method, const char *part, size_t length)
     return length > 1 && strchr("lrtkpm", part[0]) && (part[1] == '#' || part[1] == '-' || (part[1] >= '0' && part[1] <= '9'));
 }
 
-static void find_variant(report_row *row)
+/* "t0.9+0.8", "t#1a2b3c4d": a number for each block, which is no point on the curve of one for all. */
+static bool by_block(const char *part, size_t length)
+{
+    return length > 1 && strchr("trk", part[0]) && (part[1] == '#' || memchr(part, '+', length));
+}
+
+/* The blocks that merge, "l0-7", where not all settings of the method have the same. */
+static bool other_blocks(const report *r, report_method method, const char *part, size_t length)
+{
+    for (size_t i = 0; part[0] == 'l' && i < r->rows; i++) {
+        const char *own = report_method_of(r->row[i].merge) == method ? strstr(r->row[i].merge, "_l") : NULL;
+        if (own && (strcspn(own + 1, "_") != length || memcmp(own + 1, part, length) != 0)) return true;
+    }
+    return false;
+}
+
+static void find_variant(const report *r, report_row *row)
 {
     const report_method method = report_method_of(row->merge);
     size_t              at = 0;
     if (method == METHOD_OTHER || method == METHOD_NONE) return;
+    for (const char *p = strchr(row->merge, '_'); p; p = strchr(p + 1, '_'))
+        if (by_block(p + 1, strcspn(p + 1, "_"))) {
+            snprintf(row->variant, sizeof row->variant, "by block");
+            return;
+        }
     for (const char *p = row->merge + strcspn(row->merge, "_"); *p;) {
-        size_t length = strcspn(++p, "_");
-        if (length && !quantity(method, p, length) && at + length + 2 < sizeof row->variant)
+        size_t     length = strcspn(++p, "_");
+        const bool tells = !quantity(method, p, length) || other_blocks(r, method, p, length);
+        if (length && tells && at + length + 2 < sizeof row->variant)
             at += (size_t)snprintf(row->variant + at, sizeof row->variant - at, "%s%.*s", at ? " " : "", (int)length, p);
         p += length;
     }
@@ -132,7 +154,7 @@ vr_status report_arrange(report *r, vr_error *err)
 {
     for (size_t i = 0; i < r->rows; i++) {
         r->row[i].given = i;
-        find_variant(&r->row[i]);
+        find_variant(r, &r->row[i]);
     }
     number_sections(r);
     qsort(r->row, r->rows, sizeof *r->row, by_place);

@@ -54,12 +54,12 @@ static size_t values_of(const tune *t, double values[MOST_VALUES])
 static vr_status run(tune *t, int setting, float *logits, size_t first, size_t n, double *seconds, double *gmacs, vr_error *err)
 {
     vitrun_error ve = {0};
-    double       started = vr_now(), one;
+    double       started = vr_now(), one, merging;
     int          code = vitrun_use_merge(t->v, setting, &ve);
     if (!code) code = vitrun_run(t->v, logits, t->each + first, NULL, (int)n, &ve);
     *seconds += vr_now() - started;
     for (size_t i = 0; i < n && !code; i++)
-        if (!(code = vitrun_cost(t->v, (int)i, NULL, &one, NULL, &ve))) *gmacs += one;
+        if (!(code = vitrun_cost(t->v, (int)i, NULL, &one, &merging, &ve))) *gmacs += one + merging;
     return code ? vr_fail(err, (vr_status)code, "engine", "%s", ve.text) : VR_OK;
 }
 
@@ -228,7 +228,7 @@ static vr_status start_alike(tune *t, double *setting, vr_trial *there, const vr
  * polished. */
 static vr_status search_blocks(tune *t, double *setting, vr_trial *there, const vr_target *target, vr_error *err)
 {
-    static const double levels[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
+    static const double levels[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3};
     const int           by_default = 8;
     if (vr_tune_blocks(setting, there, (size_t)t->blocks, levels, sizeof levels / sizeof *levels, target, attempt_blocks, t,
                        err) ||
@@ -248,11 +248,12 @@ static vr_status compare(tune *t, tune_found *found, tune_words *words, vr_error
     const size_t    held = t->count - t->searched;
     double          values[MOST_VALUES], value;
     vr_trial        there;
+    vr_error        missed = {0}; /* one number may not get there */
     bool           *by_block = vr_alloc(t->count, sizeof *by_block);
     if (!by_block) return vr_fail(err, VR_E_MEMORY, "memory", "no memory to compare %zu pictures", t->count);
     memcpy(by_block, t->same, t->count * sizeof *by_block);
     t->timed = false;
-    if (vr_tune_one(&value, &there, values, values_of(t, values), &same_cost, attempt_one, t, err) == VR_OK) {
+    if (vr_tune_one(&value, &there, values, values_of(t, values), &same_cost, attempt_one, t, &missed) == VR_OK) {
         found->one_merge = tune_merge(t, words, &value, false);
         tune_try(t, &found->one_merge, t->searched, held, true, &found->one, err);
         for (size_t i = t->searched; i < t->count; i++) {
@@ -260,6 +261,8 @@ static vr_status compare(tune *t, tune_found *found, tune_words *words, vr_error
             found->only_one += t->same[i] && !by_block[i];
         }
         found->compared = true;
+    } else if (strcmp(missed.rule, "target") != 0) {
+        vr_fail(err, missed.code, missed.rule, "%s", missed.text);
     }
     free(by_block);
     return err->code;
@@ -295,6 +298,10 @@ static vr_status check_flags(const cli_options *o, vr_error *err)
         return vr_fail(err, VR_E_USAGE, "flags", "tune finds numbers for mame, tome or evit, not for '%s'", vr_quotez(m).text);
     if (o->per_block && strcmp(m, "mame") != 0)
         return vr_fail(err, VR_E_USAGE, "flags", "--per-block goes with mame; --merge is %s", m);
+    if (o->per_block && o->merge.restore)
+        return vr_fail(
+            err, VR_E_USAGE, "flags",
+            "--per-block with --restore is not supported yet: blocks behind the restored one would have nothing to undo");
     if (o->merge.tau || o->merge.r || o->merge.keep)
         return vr_fail(err, VR_E_USAGE, "flags", "--%s is what tune looks for; leave it out",
                        o->merge.tau ? "tau"
@@ -305,6 +312,7 @@ static vr_status check_flags(const cli_options *o, vr_error *err)
     if (o->merge.scope && strcmp(o->merge.scope, "batch") == 0)
         return vr_fail(err, VR_E_USAGE, "flags",
                        "tune looks at one picture at a time; --merge-scope batch does not go with it");
+    if (cli_output_probe(o->save, err) || cli_output_probe(o->output, err)) return err->code;
     return VR_OK;
 }
 
@@ -329,7 +337,8 @@ static vr_status save(const tune *t, const tune_found *found, vr_error *err)
     if (!t->o->save) return VR_OK;
     if ((code = vitrun_add_merge(t->v, &found->merge, &setting, &ve)))
         return vr_fail(err, (vr_status)code, "merge", "%s", ve.text);
-    snprintf(name, sizeof name, "tuned_%s_%s%g", method(t), t->o->per_block ? "blocks_" : "",
+    const bool mass = t->o->merge.weights && strcmp(t->o->merge.weights, "mass") == 0;
+    snprintf(name, sizeof name, "tuned_%s%s_%s%.10g", method(t), mass ? "-mass" : "", t->o->per_block ? "blocks_" : "",
              t->o->target_gmacs + t->o->target_speed + t->o->target_agreement); /* one of them */
     snprintf(source, sizeof source, "vitrun tune: %s %g on %zu pictures; on %zu others %.3f GMACs, agreement %.2f %%",
              t->o->target_gmacs > 0   ? "GMACs at most"
@@ -362,10 +371,11 @@ int cmd_tune(const cli_options *o)
     if (check_flags(o, &err) == VR_OK && open_model(&t, &err) == VR_OK && read_pictures(&t, &err) == VR_OK &&
         find_blocks(&t, &err) == VR_OK && run_plain(&t, &err) == VR_OK) {
         t.timed = o->target_speed > 0;
-        if (search(&t, &found, words, &err) == VR_OK) save(&t, &found, &err);
+        search(&t, &found, words, &err);
     }
     t.seconds = vr_now() - started;
     code = cli_stop_signal ? 128 + cli_stop_signal : err.code ? cli_failed(&err) : tell(&t, &found);
+    if (!code || code == CLI_EXIT_SOME) code = save(&t, &found, &err) ? cli_failed(&err) : code;
     vitrun_close(t.v);
     free(t.pixels);
     free(t.each);

@@ -1,4 +1,5 @@
 /* pictures.c: from picture files to pixels and results; decoding runs ahead of the arithmetic on threads of its own. */
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,8 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
         if (settings[k] < 0 || settings[k] >= v->settings)
             vr_fail(&e, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
                     v->settings);
+    if (!e.code && size > 0 && setting_count > INT_MAX / (int)size)
+        vr_fail(&e, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
     if (e.code || count == 0 || setting_count <= 0 || vr_cost_reserve(v, (int)size * setting_count, &e))
         return vr_report(err, &e);
     v->run.tap = NULL;
@@ -328,6 +331,7 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
     answers a = {.settings = settings, .count = setting_count, .size = size};
     classify_all(v, &r, &a, each, user, &e);
     v->run.schedule = &v->setting[used].schedule;
+    v->batch_first = v->costs; /* traces are of whichever setting came last */
     return vr_report(err, &e);
 }
 

@@ -54,6 +54,8 @@ static vr_status make(vr_setting *out, const vitrun *v, const vitrun_merge *merg
     if (vr_merge_words_check(&words, err) || vr_schedule_make(&out->schedule, v->data_dir, &words, &model, err) ||
         check_patches(&v->model, &out->schedule, err))
         return err->code;
+    vr_step *steps = reallocarray(out->schedule.steps, (size_t)out->schedule.count + 1, sizeof *steps);
+    if (steps) out->schedule.steps = steps; /* it had room for the longest schedule there is */
     out->title = strdup(vr_schedule_name(&out->schedule).text);
     return out->title ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "No memory for another way of merging.");
 }
@@ -66,6 +68,7 @@ static void unmake(vr_setting *s)
 
 static void follow(vitrun *v, int setting)
 {
+    if (setting != v->used) v->batch_first = v->costs; /* traces are of the old one: nobody may read them as the new one's */
     v->used = setting;
     v->run.schedule = &v->setting[setting].schedule;
     v->about.merge = v->setting[setting].title;
@@ -88,6 +91,7 @@ static vr_status fit_run(vitrun *v, const vr_schedule *schedule, vr_error *err)
     if (vr_run_open(&fresh, &v->model, needs, v->token_budget, err)) return err->code;
     vr_run_close(&v->run);
     v->run = fresh;
+    v->batch_first = v->costs; /* traces are gone */
     return VR_OK;
 }
 

@@ -88,14 +88,15 @@ static vr_status measure(search *s, block_state *b, vr_error *err)
 {
     const double least = 1e-7; /* divergences below are noise, and may be negative */
     const size_t at = (size_t)(b - s->block);
+    const double was = s->setting[at];
     s->setting[at] = s->values[b->level + 1];
     if (try_setting(s, &b->after, err)) return err->code;
+    s->setting[at] = was;
     const double saved = s->now.gmacs - b->after.gmacs;
     if (saved <= 0) {
         b->closed = ++b->level + 1 == s->count;
         return VR_OK;
     }
-    s->setting[at] = s->values[b->level];
     b->score = saved / fmax(b->after.divergence - s->now.divergence, least);
     b->tried = s->step;
     return VR_OK;

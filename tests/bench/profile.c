@@ -132,10 +132,12 @@ int main(int argc, char **argv)
     if (argc < 5) return fail("usage", "profile MODEL BATCH RUNS PICTURE...");
     ops.patch_embed = embed, ops.layernorm = layernorm, ops.linear = linear, ops.attention = attention;
     ops.pool = pool, ops.gather = gather, ops.mame = mame, ops.tome = tome, ops.evit = evit, ops.diffrate = diffrate;
-    const int batch = atoi(argv[2]), runs = atoi(argv[3]), files = argc - 4, images = (files + batch - 1) / batch * batch;
+    const int batch = atoi(argv[2]), runs = atoi(argv[3]), files = argc - 4;
+    if (batch < 1 || runs < 1) return fail("usage", "BATCH and RUNS are numbers from 1");
     o.model = argv[1], o.exif = 0;
     if (vitrun_open(&v, &o, &e)) return fail(argv[1], e.text);
     v->backend.ops = &ops;
+    const int             images = (files + batch - 1) / batch * batch;
     const vitrun_about_t *a = vitrun_about(v);
     const size_t          cells = 3 * (size_t)a->image_height * (size_t)a->image_width;
     float                *pixels = malloc((size_t)files * cells * sizeof *pixels);

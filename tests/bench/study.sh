@@ -12,6 +12,7 @@ while IFS= read -r sweep; do
     name=study-$((${#results[@]} + 1))
     "$build/vitrun" eval --imagenet "$IMAGENETTE" "${sample[@]}" --agreement --sweep "$sweep" \
         --state "$build/$name.state" --json -o "docs/$name.json"
+    rm -f "$build/$name.state" # the next time is measured anew
     results+=("docs/$name.json")
 done <docs/study.txt
 "$build/vitrun" report "${results[@]}" -f svg -o docs/study.svg
