@@ -28,8 +28,7 @@ void report_escape(FILE *f, const char *text)
 
 report_words report_curve_name(const report_curve *c)
 {
-    static const char *const names[METHODS] = {"unmerged", "ToMe", "EViT", "DiffRate", "MaMe", "MaMe-mass",
-                                               "other"};
+    static const char *const names[METHODS] = {"unmerged", "ToMe", "EViT", "DiffRate", "MaMe", "MaMe-mass", "other"};
     report_words             w;
     snprintf(w.text, sizeof w.text, "%s%s%s", names[c->method], c->row->variant[0] ? ", " : "", c->row->variant);
     return w;
