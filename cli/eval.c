@@ -108,6 +108,9 @@ static vr_status judge(eval *e, int batch, vr_error *err)
                                      &ve);
     if (code) vr_fail(err, (vr_status)code, "engine", "%s", ve.text);
     cli_progress_end(&e->progress);
+    if (cli_stop_signal && e->state && !code)
+        cli_note(e->o, "interrupted; '%s' keeps %zu of %zu pictures, and the same command goes on from there",
+                 vr_quotez(e->o->state).text, e->done, e->count);
     e->seconds = vr_now() - started;
     check_order(e);
     if (e->state_failed) vr_fail(err, VR_E_IO, "state", "cannot write '%s'", vr_quotez(e->o->state).text);

@@ -198,7 +198,7 @@ const cli_flag cli_flags[] = {
     {"target-agreement", 0, "P", "per cent of pictures with the unmerged model's answer", CLI_TUNE, CLI_REAL, AT(target_agreement), 1, 100, 0, 0},
     {"per-block", 0, 0, "mame: a tau for each block, or none", CLI_TUNE, CLI_SWITCH, AT(per_block), 0, 0, 0, 0},
     {"save", 0, "FILE", "write what was found as a schedule for --merge FILE", CLI_TUNE, CLI_TEXT, AT(save), 0, 0, 0, 0},
-    {"limit", 0, "N", "at most N pictures, both halves together (default 256)", CLI_TUNE, CLI_INTEGER, AT(limit), 4, 1e6, 0, 0},
+    {"limit", 0, "N", "N pictures at random, for both halves together (default 256)", CLI_TUNE, CLI_INTEGER, AT(limit), 4, 1e6, 0, 0},
     {"valid-labels", 0, "FILE", "choose among these classes only: a synset or an index a line (ImageNet-A, -R)", CLI_EVAL, CLI_TEXT, AT(valid_labels), 0, 0, 0, 0},
     {"real-labels", 0, "FILE", "judge by ReaL too: a JSON list, for each ILSVRC2012_val picture, of its classes", CLI_EVAL, CLI_TEXT, AT(real_labels), 0, 0, 0, 0},
     {"limit", 0, "N", "only the first N pictures", CLI_EVAL, CLI_INTEGER, AT(limit), 1, 1e9, 0, 0},

@@ -14,10 +14,11 @@ static const char spaces[] = " \t\r\n";
 /* The line while it is read.  It is cut up in place, so messages quote the original. */
 typedef struct {
     cli_sweep *out;
-    size_t     first; /* setting of the group at hand */
-    char      *free;  /* room behind the line for the numbers of ranges */
-    vr_quoted  group; /* as written */
-    uint32_t   given; /* a bit for each key that the group has named */
+    size_t     first;          /* setting of the group at hand */
+    char      *free;           /* room behind the line for the numbers of ranges */
+    vr_quoted  group;          /* as written */
+    uint32_t   given;          /* a bit for each key that the group has named */
+    bool       fresh, goes_on; /* it names its method; some group so far does not */
     vr_error  *err;
 } reader;
 
@@ -110,8 +111,7 @@ typedef struct {
 
 static vr_status too_many(const reader *r)
 {
-    return vr_fail(r->err, VR_E_USAGE, "settings", "these are more than %d settings, at '%s'; that many would run for days",
-                   CLI_SWEEP_MOST, r->group.text);
+    return vr_fail(r->err, VR_E_USAGE, "settings", "these are more than %d settings, at '%s'", CLI_SWEEP_MOST, r->group.text);
 }
 
 static vr_status bad_range(const reader *r, const char *item, const char *wrong)
@@ -198,7 +198,7 @@ static vr_status use(reader *r, const cli_flag *f, char *text)
         return vr_fail(r->err, VR_E_USAGE, "method", "the setting '%s' has its method behind its words; it comes first",
                        r->group.text);
     r->given |= bit_of(f);
-    if (is_method(f)) r->out->merge[r->first] = (vitrun_merge){0};
+    if (is_method(f)) r->out->merge[r->first] = (vitrun_merge){0}, r->fresh = true;
     if (split_values(r, &v, f, text)) return r->err->code;
     return multiply(r, f, &v);
 }
@@ -249,6 +249,7 @@ static vr_status read_group(reader *r, char *group, const vitrun_merge *base)
     r->group = vr_quote(group + blank, length > blank ? length - blank : 0);
     r->first = r->out->count;
     r->given = 0;
+    r->fresh = false;
     if (!r->group.text[0])
         return vr_fail(r->err, VR_E_USAGE, "settings", "setting %zu is empty; name a method, or none for the unmerged model",
                        r->first + 1);
@@ -256,6 +257,7 @@ static vr_status read_group(reader *r, char *group, const vitrun_merge *base)
     r->out->merge[r->out->count++] = *base;
     for (char *word = strtok_r(group, spaces, &rest); word; word = strtok_r(NULL, spaces, &rest))
         if (take_word(r, word)) return r->err->code;
+    r->goes_on |= !r->fresh;
     return check(r);
 }
 
@@ -283,6 +285,12 @@ vr_status cli_sweep_parse(cli_sweep *out, const char *text, const vitrun_merge *
         if (next) *next++ = 0;
         read_group(&r, group, base);
     }
+    vitrun_merge words = *base;
+    words.method = NULL; /* a method alone says little that could be lost */
+    if (!err->code && !r.goes_on && memcmp(&words, &(vitrun_merge){0}, sizeof words) != 0)
+        vr_fail(err, VR_E_USAGE, "settings",
+                "every setting of the list names its method, so the merge flags beside it would change nothing; write them "
+                "into the list");
     if (err->code) cli_sweep_free(out);
     return err->code;
 }

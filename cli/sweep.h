@@ -5,7 +5,8 @@
  * Settings are separated by semicolons.  Each is a method, a schedule's name or file, and words KEY=VALUE, where KEY is
  * what the merge flags are called without their dashes; switches (fuse) are words without a value.  A value may be a list
  * a|b|c whose items may be ranges a..b:step, both ends included; each list multiplies the settings, the last one changing
- * fastest.  Without a method, a setting goes on from another one: that of the command line. */
+ * fastest.  Without a method, a setting goes on from another one: that of the command line; where all name theirs, there
+ * must be none, since nobody would heed it. */
 #ifndef VR_CLI_SWEEP_H
 #define VR_CLI_SWEEP_H
 

@@ -348,7 +348,8 @@ static vr_status save(const tune *t, const tune_found *found, vr_error *err)
              found->held.trial.gmacs, 100 * found->held.trial.agreement);
     if (cli_output_open(&out, t->o->save, err)) return err->code;
     vr_schedule_write(out.stream, &t->v->setting[setting].schedule, name, source, vitrun_about(t->v)->name);
-    return cli_output_close(&out, true, err);
+    if (cli_output_close(&out, true, err) == VR_OK) cli_note(t->o, "saved as %s", vr_quotez(t->o->save).text);
+    return err->code;
 }
 
 static int tell(const tune *t, const tune_found *found)

@@ -64,7 +64,6 @@ static void table(const tune *t, const tune_found *found, FILE *f)
                 found->only_one, vr_mcnemar(found->only_blocks, found->only_one));
     }
     fprintf(f, "trials       %zu in %.0f s\n", t->trials, t->seconds);
-    if (t->o->save) fprintf(f, "saved        %s\n", vr_quotez(t->o->save).text);
 }
 
 /* ---- JSON ---- */

@@ -400,6 +400,7 @@ run tiny --imagenet index --sweep 'none; tome r=2'
 check '--sweep: a table' all prints 'speed-up' -- prints 'tome_r2'
 exits '--sweep names a setting twice' 2 eval -m "$TINY" --imagenet index --sweep 'tome r=2; tome r=2'
 exits '--sweep with what a method ignores' 2 eval -m "$TINY" --imagenet index --sweep 'tome tau=2'
+exits '--sweep: flags that no setting of the list heeds' 2 eval -m "$TINY" --imagenet index --merge mame --tau 0.9 --sweep 'mame; tome r=2'
 exits '--sweep with nothing' 2 eval -m "$TINY" --imagenet index --sweep ''
 
 # ---- Ctrl-C ----
