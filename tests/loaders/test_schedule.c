@@ -486,7 +486,8 @@ Test(schedule, what_is_written_is_read_back_as_the_same, .init = scratch_begin, 
         cr_assert_eq(vr_schedule_read(&again, "configs", scratch_path("s.json"), &dinov2_s, &err), VR_OK, "%zu: %s", i,
                      err.text);
         cr_expect_eq(again.count, made.count);
-        cr_expect_eq(memcmp(again.steps, made.steps, (size_t)made.count * sizeof *made.steps), 0, "schedule %zu", i);
+        for (int k = 0; k < made.count && k < again.count; k++)
+            cr_expect_eq(memcmp(&again.steps[k], &made.steps[k], sizeof *made.steps), 0, "schedule %zu, step %d", i, k);
         cr_expect_eq(again.scope, made.scope);
         cr_expect_eq(again.proportional, made.proportional);
         cr_expect_str_eq(again.source, "a \"quoted\" source\n");
