@@ -49,7 +49,8 @@ static int stress_verbs(void)
     for (int round = 0; round < 500; round++) {
         int     rows = 1 + round % ROWS, middle = rows / 3, offsets[] = {0, middle, rows};
         vr_rows images = {2, offsets};
-        vr_mat  x = {memory, rows, C, C}, t = {memory + ROWS * C, rows, C, C}, h = {memory + 2 * ROWS * C, rows, 3 * C, 3 * C};
+        vr_mat  x = {memory, rows, C, C, VR_F32}, t = {memory + ROWS * C, rows, C, C, VR_F32},
+               h = {memory + 2 * ROWS * C, rows, 3 * C, 3 * C, VR_F32};
         vr_layernorm(&be, t, x, &norm);
         vr_linear(&be, h, t, &w, VR_GELU_ERF, VR_SET);
         vr_attention(&be, x, vr_mat_cols(h, 0, C), vr_mat_cols(h, C, C), vr_mat_cols(h, 2 * C, C), &images, &images,
