@@ -157,7 +157,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
     for (int b = 0; b <= images; b++) offsets[b] = b * N;
     vr_rows    seg = {images, offsets};
     vr_mat     x = mat(rows, C), t = mat(rows, C), h = mat(rows, 4 * C);
-    vr_mat     qkv = vr_mat_cols(h, 0, 3 * C), patches = {h.data, rows, 768, h.stride};
+    vr_mat     qkv = vr_mat_cols(h, 0, 3 * C), patches = {h.data, rows, 768, h.stride, VR_F32};
     vr_norm    norm = {numbers((size_t)C, 1), numbers((size_t)C, 1), 1e-6f};
     vr_weight  proj = weight(C, 768), head = weight(1000, C);
     vr_embed   embed = {proj, 16, 1, norm.weight};
@@ -188,7 +188,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
             vr_linear(&be, x, h, &blocks[i].fc2, VR_NO_ACT, VR_ADD);
             LAP(2);
         }
-        vr_pool(&be, pooled, x, &seg, (vr_pooling){VR_POOL_ROW, 0, 1});
+        vr_pool(&be, pooled, x, &seg, (vr_pooling){.kind = VR_POOL_ROW, .prefix = 1});
         vr_layernorm(&be, pooled, pooled, &norm);
         vr_linear(&be, logits, pooled, &head, VR_NO_ACT, VR_SET);
         LAP(5);
