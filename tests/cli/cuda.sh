@@ -45,7 +45,7 @@ exits 'no such GPU' 7 info "$CLS" --device cuda:3
 check 'no such GPU: how many there are' says 'this machine has 1'
 VITRUN_FAKE_CUDA_MEMORY=9000000 exits 'too little memory' 6 info "$CLS" --device cuda
 check 'too little memory: how much was asked' says 'The GPU refused'
-VITRUN_PLUGIN_PATH=$BUILD/libvitrun.so exits 'no plugin' 7 info "$CLS" --device cuda
+VITRUN_PLUGIN_PATH=$BUILD/cuda_host/libfakecuda.so exits 'no plugin' 7 info "$CLS" --device cuda
 check 'no plugin: said so' says 'is no plugin of vitrun'
 
 # Every call of the runtime fails once.  A failure while all is being given back may pass unseen, with the right answer.
