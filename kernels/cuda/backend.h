@@ -10,6 +10,7 @@
 #include "../trace.h"
 #include "launch.h"
 #include "lt.h"
+#include "watch.h"
 
 extern const vr_ops vr_cuda;
 
@@ -68,6 +69,7 @@ typedef struct {
     vr_gpu_picture  *pictures; /* [pictures_room] host; the array about to be uploaded */
     int              pictures_room;
     vr_reduction     reduction;
+    vr_watch        *watch; /* NULL: nobody wants to know what kernels take */
 } vr_cuda_impl;
 
 /* The back end's own part, with its device made current; NULL where a fault is held. */
