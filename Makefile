@@ -124,6 +124,8 @@ install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -m 644 engine/vitrun.h $(DESTDIR)$(prefix)/include/
 	install -m 644 $(BUILD)/vitrun.pc $(DESTDIR)$(libdir)/pkgconfig/
 	cp -r configs weights $(DESTDIR)$(datadir)/vitrun/
+	install -d $(DESTDIR)$(datadir)/vitrun/pictures
+	install -m 644 tests/pictures/china.jpg tests/pictures/flower.jpg tests/pictures/README.md $(DESTDIR)$(datadir)/vitrun/pictures/
 	install -m 644 LICENSE NOTICE $(DESTDIR)$(datadir)/vitrun/
 
 uninstall:  ## remove what install put there
@@ -153,7 +155,7 @@ $(BUILD)/libvitrun.so: $(LIB_OBJ)
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(prefix) $(libdir) $(datadir)' | cmp -s - $@ || echo '$(prefix) $(libdir) $(datadir)' > $@
-$(BUILD)/engine/datadir.o $(BUILD)/engine/device.o $(BUILD)/cli/default_model.o: $(BUILD)/prefix
+$(BUILD)/engine/datadir.o $(BUILD)/engine/device.o $(BUILD)/cli/bundled.o: $(BUILD)/prefix
 FORCE:
 
 $(BUILD)/vitrun.pc: Makefile $(BUILD)/prefix
