@@ -8,10 +8,23 @@ typedef struct {
     const vitrun_about_t *about;
     int                   batch;
     long                  steps;
-    double                ms;   /* of a step */
-    double                peak; /* flops a second; 0: not known, or not of this kind of arithmetic */
+    double                ms;                     /* of a step */
+    double                peak;                   /* flops a second; 0: not known, or not of this kind of arithmetic */
+    int                   order[VR_PROFILE_ROWS]; /* in which rows are printed */
     vr_profiler           profiler;
 } watched;
+
+/* The rows' numbers, those of one verb together, in the order in which the verbs came. */
+static void order_rows(const vr_profile *p, int order[VR_PROFILE_ROWS])
+{
+    int count = 0;
+    for (int i = 0; i < p->rows; i++) {
+        bool seen = false;
+        for (int j = 0; j < i; j++) seen |= strcmp(p->row[j].verb, p->row[i].verb) == 0;
+        for (int j = i; j < p->rows && !seen; j++)
+            if (strcmp(p->row[j].verb, p->row[i].verb) == 0) order[count++] = j;
+    }
+}
 
 static double rest_ms(const watched *w)
 {
@@ -35,7 +48,7 @@ typedef struct {
 
 static row row_of(const watched *w, int i)
 {
-    const vr_profile_row *r = &w->profiler.rows.row[i];
+    const vr_profile_row *r = &w->profiler.rows.row[w->order[i]];
     const double          steps = (double)w->steps, per_s = r->seconds > 0 ? 1 / r->seconds : 0;
     return (row){r->verb,
                  r->kernel,
@@ -174,6 +187,7 @@ vr_status bench_kernels(bench *b, vitrun *v, int batch, vr_error *err)
     if (bench_work_open(&work, b, v, batch, err) == VR_OK && !cli_stop_signal && bench_run_once(v, &work, &ms, err) == VR_OK)
         watch(&w, v, &work, b->o, err);
     bench_work_close(&work);
+    order_rows(&w.profiler.rows, w.order);
     if (!err->code && w.steps > 0) print(b, &w);
     return err->code;
 }

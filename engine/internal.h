@@ -65,6 +65,21 @@ vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int image
 vr_status vr_cost_reserve(vitrun *v, int images, vr_error *err);
 void      vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, vr_cost *out);
 
+/* What the two sides of the way from files to answers did, in seconds: the decoders' together, and the caller's thread. */
+typedef struct {
+    int    decoders;
+    size_t pictures, failed; /* handed over; those among them without an answer */
+    double whole;
+    double decode, resize, decoders_waited; /* for a free place */
+    double compute, compute_waited;         /* for decoded pictures */
+} vr_stages;
+
+/* vitrun_classify_under, and what its stages did.
+ *   setting_count  0: nothing is computed, and `each` is called once a picture
+ *   stages         written; NULL: nobody asks */
+vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
+                            int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err);
+
 /* A picture to pixels for the model's own size. scratch and rgb are grown as needed and freed by the caller. */
 typedef struct {
     void    *scratch;
