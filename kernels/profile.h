@@ -3,10 +3,6 @@
 #ifndef VR_PROFILE_H
 #define VR_PROFILE_H
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #include "backend.h"
 
 /* Bytes: each operand once, as if nothing were read twice.  Flops: those of products, two for a multiply-add. */
@@ -46,9 +42,5 @@ vr_work vr_work_mame_weigh(const vr_tokens *in, vr_mat feature, const vr_mame *h
 vr_work vr_work_mame_merge(const vr_tokens *out, const vr_tokens *in, const vr_mame *how);
 vr_work vr_work_tome_match(const vr_tokens *in, vr_mat metric);
 vr_work vr_work_diffrate_match(const vr_tokens *in, const vr_diffrate *how);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

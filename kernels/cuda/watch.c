@@ -1,6 +1,6 @@
 /* watch.c: launches between two events each, whose times are read when the stream has come to its end: watching does not wait,
  * so kernels run one behind the other as they do unwatched. */
-#include "watch.h"
+#include "backend.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # launches.sh [ARCH...]: what the CUDA back end launches in one forward pass, counted on the fake runtime of tests/cuda_host: no
-# times, for nothing is computed there but MaMe's counts.  BATCH (default 57), DTYPE (default f16), MERGE (default mame: 8 blocks).
-# `make cuda-host build/vitrun` first.  Fails where bench --kernels and the runtime's own log do not agree.
+# times, for nothing is computed there but token counts.  BATCH (default 57), DTYPE (default f16), MERGE (mame or evit; default
+# mame, which takes 8 blocks).  `make cuda-host all` first.  Fails where bench --kernels and the runtime's log do not agree.
 #
-# Memory is zero there, so MaMe merges every source: tokens halve from block to block, the fewest that can be left.
+# What was not computed is zero, so MaMe merges every source: tokens halve from block to block, the fewest that can be left.
+# ToMe and DiffRate choose their tokens by numbers that have to be there.
 set -euo pipefail
 BUILD=${BUILD:-build} BATCH=${BATCH:-57} DTYPE=${DTYPE:-f16} MERGE=${MERGE:-mame}
 [ $# -gt 0 ] || set -- deit_base_patch16_224 deit_small_patch16_224
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
-export VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_ONLY=settle_kernel VITRUN_FAKE_CUDA_LEAKS=fatal
+export VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_ONLY=settle_kernel,evit_kernel
+export VITRUN_FAKE_CUDA_LEAKS=fatal
 for arch; do
     for merge in none "$MERGE"; do
         VITRUN_FAKE_CUDA_LOG=$T/$arch.$merge.log "$BUILD/vitrun" bench --quiet --arch "$arch" --random --synthetic --device cuda \
@@ -30,6 +32,13 @@ def steps(path):  # the kernels of each forward pass in their order, by the runt
         else: continue
         if passes: passes[-1].append(name)
     return passes
+
+def ranges(numbers):  # 0, 1, 2, 5 -> "0–2, 5"
+    runs = []
+    for n in numbers:
+        if runs and n == runs[-1][1] + 1: runs[-1][1] = n
+        else: runs.append([n, n])
+    return ", ".join(f"{a}–{b}" if b > a else str(a) for a, b in runs)
 
 def short(names): return ", ".join(n.replace("norm_in_registers", "norm") for n in names)
 
@@ -62,8 +71,8 @@ total = [(n, sum(k["bytes"] for k in kernels.values()) / 1e6) for _, kernels, n 
 print("| all | |" + "".join(f" {n} | {mb:.1f} |" for n, mb in total) + "\n")
 print("| a block of | its number | launches | |\n|---|---|--:|---|")
 while blocks:
-    title, first, names = blocks[0]
+    title, _, names = blocks[0]
     same = [b for b in blocks if b[0] == title and b[2] == names]
     blocks = [b for b in blocks if b not in same]
-    print(f"| {title} | {first}" + (f"–{same[-1][1]}" if len(same) > 1 else "") + f" | {len(names)} | {short(names)} |")
+    print(f"| {title} | {ranges([b[1] for b in same])} | {len(names)} | {short(names)} |")
 END
