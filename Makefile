@@ -111,6 +111,9 @@ bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs 
 profile: $(BUILD)/profile  ## where the time goes, verb by verb (PICTURES="FILE..." BATCH=N RUNS=N)
 	$(BUILD)/profile weights/dinov2_small_imagenette $(or $(BATCH),8) $(or $(RUNS),10) $(or $(PICTURES),tests/pictures/china.jpg tests/pictures/flower.jpg)
 
+launches: $(BUILD)/vitrun cuda-host  ## what the CUDA back end launches in a forward pass, counted without a GPU
+	BUILD=$(BUILD) bash tests/bench/launches.sh
+
 study: $(BUILD)/vitrun  ## README's table of token reduction, measured anew (IMAGENETTE=DIR, LIMIT=N for a sample)
 	IMAGENETTE="$(IMAGENETTE)" LIMIT="$(LIMIT)" BUILD=$(BUILD) bash tests/bench/study.sh
 
@@ -210,5 +213,5 @@ $(BUILD)/%.o: %.c
 
 include tests/cuda_host/host.mk
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile study install uninstall clean help FORCE
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile launches study install uninstall clean help FORCE
 .DELETE_ON_ERROR:

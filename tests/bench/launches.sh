@@ -42,6 +42,8 @@ def ranges(numbers):  # 0, 1, 2, 5 -> "0–2, 5"
 
 def short(names): return ", ".join(n.replace("norm_in_registers", "norm") for n in names)
 
+def megabytes(k): return f"{k['bytes'] / 1e6:.1f}" if k["bytes"] else ""
+
 columns, blocks = [], []
 for arch in archs:
     for merge in ("none", method):
@@ -66,7 +68,7 @@ order = [v for v, _ in rows]
 rows.sort(key=lambda k: order.index(k[0]))
 for key in rows:
     cells = [kernels.get(key) for _, kernels, _ in columns]
-    print("| " + " | ".join(key) + " |" + "".join(f" {c['launches']:.0f} | {c['bytes'] / 1e6:.1f} |" if c else " | |" for c in cells))
+    print("| " + " | ".join(key) + " |" + "".join(f" {c['launches']:.0f} | {megabytes(c)} |" if c else " | |" for c in cells))
 total = [(n, sum(k["bytes"] for k in kernels.values()) / 1e6) for _, kernels, n in columns]
 print("| all | |" + "".join(f" {n} | {mb:.1f} |" for n, mb in total) + "\n")
 print("| a block of | its number | launches | |\n|---|---|--:|---|")

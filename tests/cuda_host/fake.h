@@ -41,7 +41,7 @@ bool call_fails(const char *name, int *code);
 void count_handle(const char *kind, int by);
 void log_line(const std::string &line);
 void enqueue(cudaStream_t s, std::function<void()> work);
-bool computes(const char *name); // false: VITRUN_FAKE_CUDA_ONLY leaves it out
+bool computes(const char *name);          // false: VITRUN_FAKE_CUDA_ONLY leaves it out
 void misuse(const std::string &sentence); // from queued work: the sticky error
 
 struct argument {
