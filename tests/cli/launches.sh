@@ -16,3 +16,13 @@ check 'a whole pass with MaMe in 8 blocks' grep -q '| all | | 105 | [0-9.]* | 12
 BATCH=2 MERGE=evit run bash tests/bench/launches.sh deit_tiny_patch16_224
 check 'a block that drops by EViT: 3 more' \
     prints '| deit_tiny, evit_l3+6+9_k0.7 | 3, 6, 9 | 11 | norm, matmul, fast, class_scores, matmul, evit, follow, norm, matmul, gelu, matmul |'
+
+export VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_LEAKS=fatal
+for streams in now late; do
+    VITRUN_FAKE_CUDA_STREAMS=$streams run vitrun bench -m "$TINY" --device cuda -b 2 -r 2 --min-seconds 0 --kernels --json
+    check "every kernel's time comes from its events, work done $streams" python3 -c '
+import json, sys
+(r,) = json.load(open(sys.argv[1]))
+assert r["device"] == "cuda" and r["peak_flops_per_s"] == 0 and all(k["ms"] > 0 and k["kernel"] for k in r["kernels"]), r
+assert sum(k["ms"] for k in r["kernels"]) <= r["step_ms"] and r["launches"] == sum(k["launches"] for k in r["kernels"]), r' "$T/out"
+done
