@@ -14,7 +14,7 @@ typedef struct {
     int                   batch;
     double               *ms; /* [count], in the order of the runs */
     size_t                count;
-    double                mean, sd, rate, rate_sd, p50, p90, p99, least;
+    double                mean, sd, rate, rate_sd, p10, p50, p90, p99, least;
     double                peak_bytes;
     double                gmacs, merge_gmacs, tokens_left; /* of an image, on average */
     size_t                costed;                          /* images that those are of */
@@ -64,6 +64,7 @@ static vr_status summarise(result *r, vr_error *err)
     r->rate = 1e3 * r->batch / r->mean;
     r->rate_sd = r->rate * r->sd / r->mean;
     r->least = sorted[0];
+    r->p10 = percentile(sorted, r->count, 0.1);
     r->p50 = percentile(sorted, r->count, 0.5);
     r->p90 = percentile(sorted, r->count, 0.9);
     r->p99 = percentile(sorted, r->count, 0.99);
@@ -218,6 +219,7 @@ static void print_json(const bench *b, const result *r)
                  {"img_per_s_sd", r->rate_sd},
                  {"ms_mean", r->mean},
                  {"ms_sd", r->sd},
+                 {"ms_p10", r->p10},
                  {"ms_p50", r->p50},
                  {"ms_p90", r->p90},
                  {"ms_p99", r->p99},

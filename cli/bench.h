@@ -29,7 +29,7 @@ typedef struct {
     bool          synthetic;
 } bench_work;
 
-/* Photographs are decoded here, at most 256 and no more than 256 MiB of pixels; what cannot be read is left out and noted.
+/* Photographs are decoded here, at most 256 and about 256 MiB of pixels; what cannot be read is left out and noted.
  * VR_E_IMAGE where none can be read. */
 vr_status bench_work_open(bench_work *w, const bench *b, const vitrun *v, int batch, vr_error *err);
 void      bench_work_close(bench_work *w);

@@ -70,7 +70,7 @@ const cli_command cli_commands[] = {
      "without any, the two that come with vitrun. Thresholds merge random pixels (--synthetic) unlike photographs.\n"
      "--kernels tells where a step's time goes: calls (on a GPU launches of each kernel), time, bytes (each operand once) and\n"
      "flops of products, beside the machine's FMA peak on a CPU. --end-to-end measures from files to answers: decoding and\n"
-     "resizing on threads of their own beside the arithmetic, then each side alone, and says which one limits.",
+     "resizing on threads of their own beside the arithmetic, and each alone before; it says which stage limits.",
      {"vitrun bench --arch deit_small_patch16_224 --random --batch 1,8",
       "vitrun bench -m model.safetensors -b 1-64*2 --merge mame --json pictures/"},
      cmd_bench,
@@ -236,7 +236,7 @@ const cli_flag cli_flags[] = {
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
     {"deterministic", 0, 0, "on a GPU: results do not depend on the batch, at some cost in speed", ENGINE, CLI_SWITCH, AT(deterministic), 0, 0, 0, 0},
     {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
-    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1; --end-to-end: chosen)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},

@@ -1,7 +1,8 @@
 /* Measure where the time of vitrun_run goes, verb by verb and, on a GPU, kernel by kernel.
  *
  * While it lasts the back end's table of verbs is replaced by one that notes what each call took and had to do.  The verbs'
- * results stay as they are.  On a GPU times are those between two events around each launch. */
+ * results stay as they are.  On a GPU times are those between two events around each launch,
+ * which hold some microseconds of their own. */
 #ifndef VR_ENGINE_PROFILE_H
 #define VR_ENGINE_PROFILE_H
 
