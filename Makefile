@@ -52,7 +52,7 @@ ifeq ($(CUDA)$(NVCC),1)
 $(error CUDA=1, but nvcc is neither on the PATH nor in /usr/local/cuda/bin; name it with NVCC=...)
 endif
 CUDA_INC  := $(if $(NVCC),$(abspath $(dir $(NVCC))../include))
-CH_BASE_C := kernels/base.c kernels/trace.c
+CH_BASE_C := kernels/base.c kernels/trace.c kernels/profile.c
 CUDA_OBJ  := $(patsubst %,$(BUILD)/%.o,$(wildcard kernels/cuda/*.cu)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/cuda/*.c) $(CH_BASE_C))
 
 LIB_SRC   := $(wildcard engine/*.c loaders/*.c kernels/*.c kernels/cpu/*.c)
@@ -111,6 +111,9 @@ bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs 
 profile: $(BUILD)/profile  ## where the time goes, verb by verb (PICTURES="FILE..." BATCH=N RUNS=N)
 	$(BUILD)/profile weights/dinov2_small_imagenette $(or $(BATCH),8) $(or $(RUNS),10) $(or $(PICTURES),tests/pictures/china.jpg tests/pictures/flower.jpg)
 
+launches: $(BUILD)/vitrun cuda-host  ## what the CUDA back end launches in a forward pass, counted without a GPU
+	BUILD=$(BUILD) bash tests/bench/launches.sh
+
 study: $(BUILD)/vitrun  ## README's table of token reduction, measured anew (IMAGENETTE=DIR, LIMIT=N for a sample)
 	IMAGENETTE="$(IMAGENETTE)" LIMIT="$(LIMIT)" BUILD=$(BUILD) bash tests/bench/study.sh
 
@@ -124,6 +127,8 @@ install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -m 644 engine/vitrun.h $(DESTDIR)$(prefix)/include/
 	install -m 644 $(BUILD)/vitrun.pc $(DESTDIR)$(libdir)/pkgconfig/
 	cp -r configs weights $(DESTDIR)$(datadir)/vitrun/
+	install -d $(DESTDIR)$(datadir)/vitrun/pictures
+	install -m 644 tests/pictures/china.jpg tests/pictures/flower.jpg tests/pictures/README.md $(DESTDIR)$(datadir)/vitrun/pictures/
 	install -m 644 LICENSE NOTICE $(DESTDIR)$(datadir)/vitrun/
 
 uninstall:  ## remove what install put there
@@ -153,7 +158,7 @@ $(BUILD)/libvitrun.so: $(LIB_OBJ)
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(prefix) $(libdir) $(datadir)' | cmp -s - $@ || echo '$(prefix) $(libdir) $(datadir)' > $@
-$(BUILD)/engine/datadir.o $(BUILD)/engine/device.o $(BUILD)/cli/default_model.o: $(BUILD)/prefix
+$(BUILD)/engine/datadir.o $(BUILD)/engine/device.o $(BUILD)/cli/bundled.o: $(BUILD)/prefix
 FORCE:
 
 $(BUILD)/vitrun.pc: Makefile $(BUILD)/prefix
@@ -208,5 +213,5 @@ $(BUILD)/%.o: %.c
 
 include tests/cuda_host/host.mk
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile study install uninstall clean help FORCE
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile launches study install uninstall clean help FORCE
 .DELETE_ON_ERROR:

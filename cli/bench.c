@@ -1,11 +1,12 @@
-/* bench.c: the command that measures. */
-#include "cli.h"
+/* bench.c: the command that measures, and its first mode: how long a run takes. */
+#include "bench.h"
+#include "../engine/internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIFFERENT_IMAGES = 16, MOST_SAMPLES = 1000000 };
+enum { MOST_SAMPLES = 1000000 };
 
 /* One combination of batch, threads and dtype, measured. */
 typedef struct {
@@ -13,18 +14,13 @@ typedef struct {
     int                   batch;
     double               *ms; /* [count], in the order of the runs */
     size_t                count;
-    double                mean, sd, rate, rate_sd, p50, p90, p99, least;
+    double                mean, sd, rate, rate_sd, p10, p50, p90, p99, least;
     double                peak_bytes;
     double                gmacs, merge_gmacs, tokens_left; /* of an image, on average */
-    uint64_t              digest;
+    size_t                costed;                          /* images that those are of */
+    size_t                pictures;                        /* different ones; 0: random pixels */
+    uint64_t              digest;                          /* of the first run, so that it is always of the same images */
 } result;
-
-typedef struct {
-    const cli_options *o;
-    cli_output         out;
-    const char        *format;
-    size_t             printed;
-} bench;
 
 /* ---- statistics ---- */
 
@@ -68,6 +64,7 @@ static vr_status summarise(result *r, vr_error *err)
     r->rate = 1e3 * r->batch / r->mean;
     r->rate_sd = r->rate * r->sd / r->mean;
     r->least = sorted[0];
+    r->p10 = percentile(sorted, r->count, 0.1);
     r->p50 = percentile(sorted, r->count, 0.5);
     r->p90 = percentile(sorted, r->count, 0.9);
     r->p99 = percentile(sorted, r->count, 0.99);
@@ -75,17 +72,7 @@ static vr_status summarise(result *r, vr_error *err)
     return VR_OK;
 }
 
-/* ---- work ---- */
-
-/* xorshift64*: any fixed sequence will do; values are uniform in -2 .. 2, about what normalised pictures hold. */
-static void fill(float *x, size_t n)
-{
-    uint64_t s = 0x9E3779B97F4A7C15u;
-    for (size_t i = 0; i < n; i++) {
-        s ^= s >> 12, s ^= s << 25, s ^= s >> 27;
-        x[i] = (float)((s * 0x2545F4914F6CDD1Du) >> 40) * (4.0f / 16777216.0f) - 2.0f;
-    }
-}
+/* ---- measuring ---- */
 
 static uint64_t fnv1a(const void *bytes, size_t n)
 {
@@ -93,36 +80,6 @@ static uint64_t fnv1a(const void *bytes, size_t n)
     uint64_t             h = 0xCBF29CE484222325u;
     for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001B3u;
     return h;
-}
-
-typedef struct {
-    float        *pixels; /* [DIFFERENT_IMAGES, 3, height, width], or fewer */
-    const float **each;   /* [batch] into pixels, round and round */
-    float        *logits; /* [batch, outputs] */
-} work;
-
-static vr_status prepare(work *w, const vitrun *v, int batch, vr_error *err)
-{
-    const vitrun_about_t *a = vitrun_about(v);
-    size_t                different = batch < DIFFERENT_IMAGES ? (size_t)batch : DIFFERENT_IMAGES;
-    size_t                one = 3 * (size_t)a->image_height * (size_t)a->image_width;
-    w->pixels = vr_alloc(different * one, sizeof *w->pixels);
-    w->each = calloc((size_t)batch, sizeof *w->each);
-    w->logits = vr_alloc((size_t)batch * (size_t)vitrun_about(v)->outputs, sizeof *w->logits);
-    if (!w->pixels || !w->each || !w->logits)
-        return vr_fail(err, VR_E_MEMORY, "memory", "no memory for a batch of %d images", batch);
-    fill(w->pixels, different * one);
-    for (size_t i = 0; i < (size_t)batch; i++) w->each[i] = w->pixels + i % different * one;
-    return VR_OK;
-}
-
-static vr_status run_once(vitrun *v, const work *w, int batch, double *ms, vr_error *err)
-{
-    vitrun_error e = {0};
-    double       started = vr_now();
-    int          code = vitrun_run(v, w->logits, w->each, NULL, batch, &e);
-    *ms = 1e3 * (vr_now() - started);
-    return code ? vr_fail(err, (vr_status)code, "engine", "%s", e.text) : VR_OK;
 }
 
 static bool add_sample(result *r, size_t *room, double ms)
@@ -137,38 +94,41 @@ static bool add_sample(result *r, size_t *room, double ms)
     return true;
 }
 
-/* What an image of the batch cost on average, and the tokens that were left behind the last block. */
+/* What the images of a run cost on average, and the tokens that were left behind the last block that computes them all. */
 static void add_costs(result *r, const vitrun *v)
 {
-    int tokens[256]; /* no model is deeper */
-    r->gmacs = r->merge_gmacs = r->tokens_left = 0;
+    const int last = r->about->depth - 1 - (r->about->depth > 1 && v->model.few);
+    int       tokens[256]; /* no model is deeper */
     for (int i = 0; i < r->batch; i++) {
         double gmacs, merge;
         if (vitrun_cost(v, i, tokens, &gmacs, &merge, NULL)) return;
-        r->gmacs += gmacs / r->batch;
-        r->merge_gmacs += merge / r->batch;
-        r->tokens_left += (double)tokens[r->about->depth - 1] / r->batch;
+        const double share = 1 / (double)++r->costed;
+        r->gmacs += (gmacs - r->gmacs) * share;
+        r->merge_gmacs += (merge - r->merge_gmacs) * share;
+        r->tokens_left += (tokens[last] - r->tokens_left) * share;
     }
 }
 
 /* One run to warm up, then at least as many and as long as was asked for. */
-static vr_status measure(result *r, vitrun *v, const cli_options *o, vr_error *err)
+static vr_status measure(result *r, vitrun *v, const bench *b, vr_error *err)
 {
-    work   w = {0};
-    size_t room = 0;
-    double ms, started = 0;
-    if (prepare(&w, v, r->batch, err) == VR_OK && run_once(v, &w, r->batch, &ms, err) == VR_OK) started = vr_now();
+    const cli_options *o = b->o;
+    bench_work         w = {0};
+    size_t             room = 0;
+    double             ms, started = 0;
+    if (bench_work_open(&w, b, v, r->batch, err) == VR_OK && !cli_stop_signal && bench_run_once(v, &w, &ms, err) == VR_OK) {
+        r->digest = fnv1a(w.logits, (size_t)r->batch * (size_t)vitrun_about(v)->outputs * sizeof *w.logits);
+        started = vr_now();
+    }
     while (!err->code && !cli_stop_signal && r->count < MOST_SAMPLES &&
            (r->count < (size_t)o->repetitions || vr_now() - started < o->min_seconds)) {
-        if (run_once(v, &w, r->batch, &ms, err)) break;
+        if (bench_run_once(v, &w, &ms, err)) break;
+        add_costs(r, v);
         if (!add_sample(r, &room, ms)) vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu samples", r->count + 1);
     }
-    if (!err->code) add_costs(r, v);
-    if (!err->code) r->digest = fnv1a(w.logits, (size_t)r->batch * (size_t)vitrun_about(v)->outputs * sizeof *w.logits);
     r->peak_bytes = (double)cli_peak_bytes();
-    free(w.pixels);
-    free(w.each);
-    free(w.logits);
+    r->pictures = w.synthetic ? 0 : w.different;
+    bench_work_close(&w);
     return err->code || r->count == 0 ? err->code : summarise(r, err);
 }
 
@@ -180,17 +140,16 @@ static void print_md(const bench *b, const result *r)
     const char *digest = b->o->digest ? " digest |" : "";
     if (b->printed == 0)
         fprintf(f,
-                "| model | image | batch | threads | dtype | merge | img/s | ms per batch | p50 | p90 | p99 | min | tokens | "
-                "GMACs | merging | "
-                "load s "
-                "| peak MB |%s\n|---|---|--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|%s\n",
+                "| model | input | batch | threads | dtype | merge | img/s | ms per batch | p50 | p90 | p99 | min | tokens | "
+                "left | GMACs | merging | load s | peak MB |%s\n"
+                "|---|---|--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|%s\n",
                 digest, b->o->digest ? "---|" : "");
     fprintf(f,
-            "| %s | %dx%d | %d | %d | %s | %s | %.2f ± %.2f | %.2f ± %.2f | %.2f | %.2f | %.2f | %.2f | %d | %.3f | %.3f | "
-            "%.3f | %.0f |",
-            r->about->name, r->about->image_height, r->about->image_width, r->batch, r->about->threads, r->about->dtype,
-            r->about->merge, r->rate, r->rate_sd, r->mean, r->sd, r->p50, r->p90, r->p99, r->least, r->about->tokens, r->gmacs,
-            r->merge_gmacs, r->about->load_seconds, r->peak_bytes * 1e-6);
+            "| %s | %dx%d %s | %d | %d | %s | %s | %.2f ± %.2f | %.2f ± %.2f | %.2f | %.2f | %.2f | %.2f | %d | %.1f | %.3f | "
+            "%.3f | %.3f | %.0f |",
+            r->about->name, r->about->image_height, r->about->image_width, r->pictures ? "photographs" : "synthetic", r->batch,
+            r->about->threads, r->about->dtype, r->about->merge, r->rate, r->rate_sd, r->mean, r->sd, r->p50, r->p90, r->p99,
+            r->least, r->about->tokens, r->tokens_left, r->gmacs, r->merge_gmacs, r->about->load_seconds, r->peak_bytes * 1e-6);
     if (b->o->digest) fprintf(f, " %016llx |", (unsigned long long)r->digest);
     fputc('\n', f);
 }
@@ -200,7 +159,8 @@ static void print_csv(const bench *b, const result *r)
     FILE *f = b->out.stream;
     if (b->printed == 0)
         fputs("model,image_height,image_width,batch,threads,device,dtype,isa,repetitions,img_per_s,img_per_s_sd,ms_mean,ms_sd,"
-              "ms_p50,ms_p90,ms_p99,ms_min,tokens,gmacs,parameters,load_s,peak_bytes,digest,merge,merge_gmacs,tokens_left\n",
+              "ms_p50,ms_p90,ms_p99,ms_min,tokens,gmacs,parameters,load_s,peak_bytes,digest,merge,merge_gmacs,tokens_left,"
+              "input,pictures\n",
               f);
     cli_csv_field(f, r->about->name);
     fprintf(f, ",%d,%d,%d,%d,%s,%s,%s,%zu", r->about->image_height, r->about->image_width, r->batch, r->about->threads,
@@ -212,13 +172,37 @@ static void print_csv(const bench *b, const result *r)
     if (b->o->digest) fprintf(f, "%016llx", (unsigned long long)r->digest);
     fputc(',', f);
     cli_csv_field(f, r->about->merge);
-    fprintf(f, ",%.9g,%.9g\n", r->merge_gmacs, r->tokens_left);
+    fprintf(f, ",%.9g,%.9g,%s,%zu\n", r->merge_gmacs, r->tokens_left, r->pictures ? "photographs" : "synthetic", r->pictures);
 }
 
-static void json_pair(FILE *f, const char *key, double x)
+void bench_json_pair(FILE *f, const char *key, double x)
 {
     fprintf(f, ",\"%s\":", key);
     cli_json_number(f, x);
+}
+
+void bench_json_text(FILE *f, const char *key, const char *text)
+{
+    fprintf(f, ",\"%s\":", key);
+    cli_json_string(f, text);
+}
+
+void bench_json_model(const bench *b, const vitrun_about_t *a, int batch)
+{
+    FILE *f = b->out.stream;
+    fprintf(f, "%s{\"model\":", b->printed ? ",\n" : "[\n");
+    cli_json_string(f, a->name);
+    bench_json_text(f, "merge", a->merge);
+    bench_json_text(f, "version", VITRUN_VERSION);
+    bench_json_text(f, "input", b->name_count ? "photographs" : "synthetic");
+    bench_json_text(f, "device", a->device);
+    bench_json_text(f, "dtype", a->dtype);
+    bench_json_text(f, "isa", a->isa);
+    bench_json_pair(f, "batch", batch);
+    bench_json_pair(f, "threads", a->threads);
+    bench_json_pair(f, "image_height", a->image_height);
+    bench_json_pair(f, "image_width", a->image_width);
+    bench_json_pair(f, "tokens", a->tokens);
 }
 
 /* Our own names first, then those of timm's benchmark.py, then every sample. */
@@ -226,24 +210,16 @@ static void print_json(const bench *b, const result *r)
 {
     FILE                 *f = b->out.stream;
     const vitrun_about_t *a = r->about;
-    fprintf(f, "%s{\"model\":", b->printed ? ",\n" : "[\n");
-    cli_json_string(f, a->name);
-    fputs(",\"merge\":", f);
-    cli_json_string(f, a->merge);
-    fprintf(f, ",\"version\":\"%s\",\"input\":\"synthetic\",\"device\":\"%s\",\"dtype\":\"%s\",\"isa\":\"%s\"", VITRUN_VERSION,
-            a->device, a->dtype, a->isa);
+    bench_json_model(b, a, r->batch);
     const struct {
         const char *key;
         double      value;
-    } pairs[] = {{"batch", r->batch},
-                 {"threads", a->threads},
-                 {"image_height", a->image_height},
-                 {"image_width", a->image_width},
-                 {"tokens", a->tokens},
+    } pairs[] = {{"pictures", (double)r->pictures},
                  {"img_per_s", r->rate},
                  {"img_per_s_sd", r->rate_sd},
                  {"ms_mean", r->mean},
                  {"ms_sd", r->sd},
+                 {"ms_p10", r->p10},
                  {"ms_p50", r->p50},
                  {"ms_p90", r->p90},
                  {"ms_p99", r->p99},
@@ -258,7 +234,7 @@ static void print_json(const bench *b, const result *r)
                  {"tokens_left", r->tokens_left},
                  {"infer_gmacs", r->gmacs},
                  {"param_count", (double)a->parameters * 1e-6}};
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) json_pair(f, pairs[i].key, pairs[i].value);
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) bench_json_pair(f, pairs[i].key, pairs[i].value);
     fprintf(f, ",\"parameters\":%llu,\"peak_bytes\":%.0f", (unsigned long long)a->parameters, r->peak_bytes);
     if (b->o->digest) fprintf(f, ",\"digest\":\"%016llx\"", (unsigned long long)r->digest);
     fputs(",\"samples_ms\":[", f);
@@ -275,27 +251,33 @@ static bool print(bench *b, const result *r)
     else
         print_md(b, r);
     b->printed++;
-    return cli_output_flush(&b->out);
+    return cli_output_flush(&b->out); /* cli_output_end says why it failed */
+}
+
+vr_status bench_whole(bench *b, vitrun *v, int batch, vr_error *err)
+{
+    result r = {.about = vitrun_about(v), .batch = batch};
+    if (measure(&r, v, b, err) == VR_OK && r.count > 0) print(b, &r);
+    free(r.ms);
+    return err->code;
 }
 
 /* ---- every combination ---- */
 
-static void say_machine(const bench *b, const vitrun *v)
+static void say_machine(const bench *b, const vitrun *v, const char *what)
 {
     if (b->printed) return;
     cli_machine m = cli_machine_read();
-    cli_note(b->o, "%s, %d core%s usable, %s; version %s; synthetic pixels", m.cpu, m.cores, m.cores == 1 ? "" : "s",
-             vitrun_about(v)->isa, VITRUN_VERSION);
+    cli_note(b->o, "%s, %d core%s usable, %s; version %s; %s", m.cpu, m.cores, m.cores == 1 ? "" : "s", vitrun_about(v)->isa,
+             VITRUN_VERSION, what);
 }
 
 static vr_status bench_opened(bench *b, vitrun *v, const int *batches, size_t count, vr_error *err)
 {
-    for (size_t i = 0; i < count && !err->code && !cli_stop_signal; i++) {
-        result r = {.about = vitrun_about(v), .batch = batches[i]};
-        say_machine(b, v);
-        bool more = measure(&r, v, b->o, err) || r.count == 0 || print(b, &r);
-        free(r.ms);
-        if (!more) break; /* cli_output_end says why */
+    bench_mode *mode = b->o->kernels ? bench_kernels : b->o->end_to_end ? bench_files : bench_whole;
+    for (size_t i = 0; i < count && !err->code && !cli_stop_signal && !ferror(b->out.stream); i++) {
+        say_machine(b, v, b->name_count ? "photographs" : "synthetic pixels");
+        mode(b, v, batches[i], err);
     }
     return err->code;
 }
@@ -343,7 +325,7 @@ int cmd_bench(const cli_options *o)
     size_t   batch_count = 0, thread_count = 1;
     char    *dtypes = strdup(o->dtype ? o->dtype : "auto");
     if (!dtypes) vr_fail(&err, VR_E_MEMORY, "memory", "no memory for the list of dtypes");
-    if (err.code || find_format(&b, &err)) goto done;
+    if (err.code || find_format(&b, &err) || bench_names_find(&b, &err)) goto done;
     if (cli_numbers(&batches, &batch_count, o->batch ? o->batch : "1", "--batch", 1, 65536, &err)) goto done;
     if (o->threads && cli_numbers(&threads, &thread_count, o->threads, "--threads", 1, 1024, &err)) goto done;
     if (cli_output_open(&b.out, o->output, &err)) goto done;
@@ -352,6 +334,7 @@ int cmd_bench(const cli_options *o)
 done:;
     int code = err.code ? cli_failed(&err) : cli_stop_signal ? 128 + cli_stop_signal : VR_OK;
     if (b.out.stream) code = cli_output_end(&b.out, b.printed > 0, code);
+    bench_names_free(&b);
     free(batches);
     free(threads);
     free(dtypes);

@@ -71,6 +71,9 @@ typedef struct {
     int         repetitions; /* bench -r, default 10 */
     double      min_seconds; /* bench --min-seconds, default 1 */
     bool        digest;      /* bench --digest */
+    bool        synthetic;   /* bench --synthetic */
+    bool        kernels;     /* bench --kernels */
+    const char *end_to_end;  /* bench --end-to-end DIR */
 } cli_options;
 
 /* One function a command.  Each returns the exit code. */
@@ -152,6 +155,10 @@ vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bo
 
 /* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
 vr_status cli_default_model(const char **path, vr_error *err);
+
+/* The photographs that come with vitrun, found in the same way; the names live as long as the program.  VR_E_IMAGE. */
+enum { CLI_DEFAULT_PICTURES = 2 };
+vr_status cli_default_pictures(char *path[CLI_DEFAULT_PICTURES], vr_error *err);
 
 /* One whole number in low .. high; false, and *out untouched, where text is anything else. */
 bool cli_number(int *out, const char *text, int low, int high);

@@ -63,14 +63,19 @@ const cli_command cli_commands[] = {
      SIZE_MAX},
     {CLI_BENCH,
      "bench",
-     "",
+     "[IMG...]",
      "measure throughput and latency",
-     "Runs every combination of --batch, --threads and --dtype on synthetic pixels. Lists are 1,2,4; ranges are 1-8,\n"
-     "2-8+2 (steps of 2) and 1-64*2 (doubling).",
-     {"vitrun bench --arch deit_small_patch16_224 --random --batch 1,8", "vitrun bench -m model.safetensors -b 1-64*2 --json"},
+     "Runs every combination of --batch, --threads and --dtype. Lists are 1,2,4; ranges are 1-8, 2-8+2 (steps of 2) and\n"
+     "1-64*2 (doubling). IMG as for classify: photographs, decoded before anything is measured and taken in turn, run by run;\n"
+     "without any, the two that come with vitrun. Thresholds merge random pixels (--synthetic) unlike photographs.\n"
+     "--kernels tells where a step's time goes: calls (on a GPU launches of each kernel), time, bytes (each operand once) and\n"
+     "flops of products, beside the machine's FMA peak on a CPU. --end-to-end measures from files to answers: decoding and\n"
+     "resizing on threads of their own beside the arithmetic, and each alone before; it says which stage limits.",
+     {"vitrun bench --arch deit_small_patch16_224 --random --batch 1,8",
+      "vitrun bench -m model.safetensors -b 1-64*2 --merge mame --json pictures/"},
      cmd_bench,
      0,
-     0},
+     SIZE_MAX},
     {CLI_EMBED,
      "embed",
      "IMG...",
@@ -169,7 +174,7 @@ const cli_command cli_commands[] = {
 #define AT(field) offsetof(cli_options, field)
 #define ENGINE    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_FORWARD | CLI_INFO | CLI_BENCH)
 #define PICTURES  (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_PIXELS)
-#define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE) /* of one picture too */
+#define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE | CLI_BENCH) /* of one picture too */
 #define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
 #define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT)
@@ -215,7 +220,10 @@ const cli_flag cli_flags[] = {
     {"blocks", 0, 0, "write the output of every block too", CLI_FORWARD, CLI_SWITCH, AT(blocks), 0, 0, 0, 0},
     {"repetitions", 'r', "N", "measure at least N times (default 10)", CLI_BENCH, CLI_INTEGER, AT(repetitions), 1, 1e6, 0, 0},
     {"min-seconds", 0, "S", "measure for at least S seconds (default 1)", CLI_BENCH, CLI_REAL, AT(min_seconds), 0, 86400, 0, 0},
-    {"digest", 0, 0, "print a hash of the logits' bits", CLI_BENCH, CLI_SWITCH, AT(digest), 0, 0, 0, 0},
+    {"digest", 0, 0, "print a hash of the first run's logits, bit for bit", CLI_BENCH, CLI_SWITCH, AT(digest), 0, 0, 0, 0},
+    {"synthetic", 0, 0, "random pixels instead of photographs", CLI_BENCH, CLI_SWITCH, AT(synthetic), 0, 0, 0, 0},
+    {"kernels", 0, 0, "where a step's time goes, verb by verb or kernel by kernel", CLI_BENCH, CLI_SWITCH, AT(kernels), 0, 0, 0, 0},
+    {"end-to-end", 0, "DIR", "from the picture files of DIR to answers: which stage limits?", CLI_BENCH, CLI_TEXT, AT(end_to_end), 0, 0, 0, 0},
 
     {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
     {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
@@ -228,7 +236,7 @@ const cli_flag cli_flags[] = {
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
     {"deterministic", 0, 0, "on a GPU: results do not depend on the batch, at some cost in speed", ENGINE, CLI_SWITCH, AT(deterministic), 0, 0, 0, 0},
     {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
-    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
+    {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1; --end-to-end: chosen)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
@@ -259,7 +267,7 @@ const cli_flag cli_flags[] = {
     {"restore", 0, "LAYER", "restore what mame merged (MaRe) after this block", MERGES, CLI_TEXT, AT(merge.restore), 0, 0, 0, 0},
     {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
-    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", (PICTURES & ~CLI_EVAL) | CLI_TUNE, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
+    {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", (PICTURES & ~CLI_EVAL) | CLI_TUNE | CLI_BENCH, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
     {"exif", 0, "on|off", "turn pictures upright as EXIF says (default on, off for eval)", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
     {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", READERS, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
     {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", READERS, CLI_TEXT, AT(formats), 0, 0, 0, 0},

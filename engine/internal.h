@@ -74,6 +74,21 @@ size_t vr_crop_bytes(const vitrun *v);
  * May be called by several threads at once, each with scratch memory of its own. */
 vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err);
 
+/* What the two sides of the way from files to answers did, in seconds: the decoders' together, and the caller's thread. */
+typedef struct {
+    int    decoders;
+    size_t pictures, failed; /* handed over; those among them without an answer */
+    double whole;
+    double decode, resize, decoders_waited; /* for a free place */
+    double compute, compute_waited;         /* for decoded pictures */
+} vr_stages;
+
+/* vitrun_classify_under, and what its stages did.
+ *   setting_count  0: nothing is computed, and `each` is called once a picture
+ *   stages         written; NULL: nobody asks */
+vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
+                            int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err);
+
 /* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
  *   merge   NULL: none */
 vr_status vr_setting_add(vitrun *v, const vitrun_merge *merge, vr_error *err);

@@ -129,6 +129,7 @@ typedef struct {
     size_t             next;  /* path to be decoded next */
     size_t             taken; /* paths whose slot was given back */
     bool               stop;
+    vr_stages         *stages; /* what the decoders did, under the lock */
     pthread_mutex_t    lock;
     pthread_cond_t     changed;
 } ring;
@@ -165,7 +166,9 @@ static void *decoder(void *arg)
     scratch room = {0};
     pthread_mutex_lock(&r->lock);
     for (;;) {
+        const double t0 = vr_now();
         while (!r->stop && r->next < r->count && r->next >= r->taken + r->ring) pthread_cond_wait(&r->changed, &r->lock);
+        r->stages->decoders_waited += vr_now() - t0;
         if (r->stop || r->next >= r->count) break;
         size_t i = r->next++;
         slot  *s = &r->slots[i % r->ring];
@@ -173,6 +176,8 @@ static void *decoder(void *arg)
         decode_one(r->v, &room, r->paths[i], s);
         pthread_mutex_lock(&r->lock);
         s->state = READY;
+        r->stages->decode += 1e-3 * s->decode_ms;
+        r->stages->resize += 1e-3 * s->resize_ms;
         pthread_cond_broadcast(&r->changed);
     }
     pthread_mutex_unlock(&r->lock);
@@ -184,7 +189,8 @@ static void *decoder(void *arg)
  * decoding is the cheaper side. */
 static size_t take_batch(ring *r, size_t first, size_t batch)
 {
-    size_t want = r->count - first < batch ? r->count - first : batch, n = 0;
+    const double t0 = vr_now();
+    size_t       want = r->count - first < batch ? r->count - first : batch, n = 0;
     pthread_mutex_lock(&r->lock);
     while (n < want) {
         if (r->slots[(first + n) % r->ring].state == READY)
@@ -192,6 +198,7 @@ static size_t take_batch(ring *r, size_t first, size_t batch)
         else
             pthread_cond_wait(&r->changed, &r->lock);
     }
+    r->stages->compute_waited += vr_now() - t0;
     pthread_mutex_unlock(&r->lock);
     return n;
 }
@@ -235,6 +242,7 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const a
         v->run.schedule = &v->setting[a->settings[k]].schedule;
         if (vr_run_pictures(v, a->logits + at * (size_t)v->model.outputs, a->pictures, images, (int)at, err)) return err->code;
         a->ms[k] = 1e3 * (vr_now() - t0) / images;
+        r->stages->compute += vr_now() - t0;
     }
     return VR_OK;
 }
@@ -253,7 +261,7 @@ static bool hand_over(const vitrun *v, const ring *r, size_t i, const answers *a
                          .height = s->height,
                          .decode_ms = s->decode_ms,
                          .resize_ms = s->resize_ms};
-    if (bad.code == VR_OK) {
+    if (bad.code == VR_OK && a->count > 0) {
         out.logits = a->logits + at * cols;
         out.infer_ms = a->ms[k];
         out.tokens = v->cost_tokens + at * (size_t)v->model.config.depth;
@@ -263,6 +271,8 @@ static bool hand_over(const vitrun *v, const ring *r, size_t i, const answers *a
                     v->model.answer ? "feature" : "logit");
     }
     if (bad.code) out.code = (int)bad.code, out.error = bad.text, out.logits = NULL, out.tokens = NULL;
+    r->stages->pictures += k == 0;
+    r->stages->failed += k == 0 && bad.code;
     return each(&out, user) == 0;
 }
 
@@ -271,7 +281,7 @@ static bool hand_over_batch(const vitrun *v, const ring *r, size_t first, size_t
 {
     size_t read = 0; /* pictures of the batch before this one that could be read */
     for (size_t i = first; i < first + n; i++) {
-        for (int k = 0; k < a->count; k++)
+        for (int k = 0; k == 0 || k < a->count; k++)
             if (!hand_over(v, r, i, a, read, k, each, user)) return false;
         read += r->slots[i % r->ring].err.code == VR_OK;
     }
@@ -316,7 +326,8 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
         started++;
     if (!err->code && started == 0) vr_fail(err, VR_E_MEMORY, "", "No thread could be started to decode pictures.");
 
-    for (size_t first = 0; first < r->count && !err->code; start = (start + 1) % a->count) {
+    r->stages->decoders = started;
+    for (size_t first = 0; first < r->count && !err->code; start = a->count ? (start + 1) % a->count : 0) {
         size_t n = take_batch(r, first, a->size);
         if (infer(v, r, first, n, a, start, err) || !hand_over_batch(v, r, first, n, a, each, user)) break;
         give_back(r, n);
@@ -329,34 +340,46 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     return err->code;
 }
 
-int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
-                          vitrun_result_fn *each, void *user, vitrun_error *err)
+vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
+                            int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err)
 {
-    vr_error  e = {0};
-    const int used = v->used;
-    size_t    most = (size_t)(v->run.tokens_max / v->about.tokens),
+    const int    used = v->used;
+    const double started = vr_now();
+    size_t       most = (size_t)(v->run.tokens_max / v->about.tokens),
            size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
+    vr_stages unasked;
+    if (!stages) stages = &unasked;
+    *stages = (vr_stages){0};
     if (size > count) size = count;
-    for (int k = 0; k < setting_count && !e.code; k++)
+    for (int k = 0; k < setting_count && !err->code; k++)
         if (settings[k] < 0 || settings[k] >= v->settings)
-            vr_fail(&e, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
+            vr_fail(err, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
                     v->settings);
-    if (!e.code && size > 0 && setting_count > INT_MAX / (int)size)
-        vr_fail(&e, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
-    if (e.code || count == 0 || setting_count <= 0 || vr_cost_reserve(v, (int)size * setting_count, &e))
-        return vr_report(err, &e);
+    if (!err->code && size > 0 && setting_count > INT_MAX / (int)size)
+        vr_fail(err, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
+    if (err->code || count == 0 || vr_cost_reserve(v, (int)size * setting_count, err)) return err->code;
     v->run.tap = NULL;
 
     ring    r = {.v = v,
                  .paths = paths,
                  .count = count,
                  .ring = 2 * size,
+                 .stages = stages,
                  .lock = PTHREAD_MUTEX_INITIALIZER,
                  .changed = PTHREAD_COND_INITIALIZER};
     answers a = {.settings = settings, .count = setting_count, .size = size};
-    classify_all(v, &r, &a, each, user, &e);
+    classify_all(v, &r, &a, each, user, err);
+    stages->whole = vr_now() - started;
     v->run.schedule = &v->setting[used].schedule;
     v->batch_first = v->costs; /* traces are of whichever setting came last */
+    return err->code;
+}
+
+int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
+                          vitrun_result_fn *each, void *user, vitrun_error *err)
+{
+    vr_error e = {0};
+    if (setting_count > 0) vr_classify_files(v, settings, setting_count, paths, count, batch, each, user, NULL, &e);
     return vr_report(err, &e);
 }
 

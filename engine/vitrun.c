@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../kernels/cpu/cpu.h"
+#include "../kernels/threads.h"
 #include "../loaders/safetensors.h"
 #include "datadir.h"
 #include "device.h"
@@ -158,7 +159,6 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .dtype = vr_math_name(v->backend.math),
         .isa = v->backend.chip,
         .why_cpu = v->why_cpu,
-        .threads = 1,
         .image_height = c->recipe.crop_height,
         .image_width = c->recipe.crop_width,
         .patch = c->patch,
@@ -182,7 +182,10 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
     };
     memcpy(v->about.mean, c->recipe.mean, sizeof v->about.mean);
     memcpy(v->about.std, c->recipe.std, sizeof v->about.std);
-    if (v->backend.ops == &vr_cpu) v->about.threads = vr_cpu_threads(&v->backend);
+    if (v->backend.ops == &vr_cpu)
+        v->about.threads = vr_cpu_threads(&v->backend);
+    else
+        v->about.threads = o->threads ? o->threads : vr_threads_allowed("");
 }
 
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)

@@ -206,6 +206,7 @@ typedef struct {
 } vr_wish;
 
 typedef struct vr_backend vr_backend;
+struct vr_profile; /* profile.h */
 
 typedef struct vr_ops {
     const char *name; /* "cpu", "cuda", "reference" */
@@ -241,6 +242,12 @@ typedef struct vr_ops {
     void (*evit)(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_evit *how, vr_trace *trace);
     void (*diffrate)(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_diffrate *how,
                      vr_trace *trace);
+
+    /* Measuring; each may be NULL.
+     * watch: from now on every kernel adds its launches, time and work to *profile, complete after finish(); NULL: no more.
+     * Without it a verb has done its work when it returns.  peak: flops a second of all threads, of FMAs in registers. */
+    vr_status (*watch)(vr_backend *be, struct vr_profile *profile, vr_error *err);
+    double (*peak)(vr_backend *be);
 } vr_ops;
 
 struct vr_backend {

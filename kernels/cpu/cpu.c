@@ -226,4 +226,5 @@ const vr_ops vr_cpu = {
     .tome = vr_cpu_tome,
     .evit = vr_cpu_evit,
     .diffrate = vr_cpu_diffrate,
+    .peak = vr_cpu_peak,
 };

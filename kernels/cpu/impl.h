@@ -29,4 +29,6 @@ void vr_cpu_evit(vr_backend *be, vr_tokens *out, const vr_tokens *in, const floa
 void vr_cpu_diffrate(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_diffrate *how,
                      vr_trace *trace);
 
+double vr_cpu_peak(vr_backend *be);
+
 #endif

@@ -72,6 +72,10 @@ typedef struct {
     void (*merge_weights)(float *weight, size_t stride, const vr_merge *m, const float *block, int rows, int cols, float tau);
     void (*merge_pack)(float *packed, const float *x, float mass, int cols);
     void (*merge_finish)(float *y, const float *x, float mass, float total, int cols);
+
+    /* Does `rounds` rounds of peak_flops floating-point operations in registers; what it returns is of no use but to be used. */
+    float (*peak)(long rounds);
+    double peak_flops;
 } vr_isa;
 
 extern const vr_isa vr_isa_portable, vr_isa_avx2, vr_isa_avx512;

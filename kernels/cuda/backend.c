@@ -15,6 +15,7 @@ static void cuda_close(vr_backend *be)
     if (!impl) return;
     be->fault = (vr_error){0};
     if (vr_cuda_begin(be) && impl->gpu.stream) cudaStreamSynchronize(impl->gpu.stream);
+    vr_watch_close(impl->watch);
     vr_cuda_reduction_close(impl);
     vr_cuda_uploads_close(impl);
     vr_cuda_stages_close(impl);
@@ -126,9 +127,20 @@ static vr_status cuda_finish(vr_backend *be, vr_error *err)
 {
     const vr_cuda_impl *impl = vr_cuda_begin(be);
     if (impl) vr_cuda_check(&be->fault, cudaStreamSynchronize(impl->gpu.stream), "what was queued on the GPU");
+    if (impl && impl->watch && !be->fault.code) vr_cuda_check(&be->fault, vr_watch_collect(impl->watch), "measuring kernels");
     const vr_error fault = be->fault;
     be->fault = (vr_error){0};
     return fault.code == VR_OK ? VR_OK : vr_fail(err, fault.code, fault.rule, "%s", fault.text);
+}
+
+/* ---- watch ---- */
+
+static vr_status cuda_watch(vr_backend *be, vr_profile *profile, vr_error *err)
+{
+    vr_cuda_impl *impl = be->impl;
+    vr_watch_close(impl->watch);
+    impl->watch = profile ? vr_watch_open(profile) : NULL;
+    return !profile || impl->watch ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "There is no memory to measure kernels.");
 }
 
 const vr_ops vr_cuda = {
@@ -155,4 +167,5 @@ const vr_ops vr_cuda = {
     .tome = vr_cuda_tome,
     .evit = vr_cuda_evit,
     .diffrate = vr_cuda_diffrate,
+    .watch = cuda_watch,
 };

@@ -7,11 +7,15 @@
 #define VR_CUDA_BACKEND_H
 
 #include "../backend.h"
+#include "../profile.h"
 #include "../trace.h"
 #include "launch.h"
 #include "lt.h"
+#include "watch.h"
 
 extern const vr_ops vr_cuda;
+
+typedef struct vr_watch vr_watch;
 
 /* Pinned memory through which bytes of any size go to the device, a piece at a time. */
 enum { STAGES = 4, STAGE_BYTES = 2 << 20 };
@@ -68,6 +72,7 @@ typedef struct {
     vr_gpu_picture  *pictures; /* [pictures_room] host; the array about to be uploaded */
     int              pictures_room;
     vr_reduction     reduction;
+    vr_watch        *watch; /* NULL: nobody wants to know what kernels take */
 } vr_cuda_impl;
 
 /* The back end's own part, with its device made current; NULL where a fault is held. */
@@ -77,6 +82,14 @@ vr_cuda_impl *vr_cuda_begin(vr_backend *be);
 vr_status vr_cuda_check(vr_error *err, cudaError_t e, const char *call);
 /* The same for a verb's launches; under VITRUN_SYNC waits for them.  True where all is well. */
 bool vr_cuda_launched(vr_backend *be, cudaError_t e, const char *kernel);
+
+/* ---- watch.c: what launches take; see watch.h ---- */
+vr_watch   *vr_watch_open(vr_profile *profile); /* NULL: no memory */
+void        vr_watch_close(vr_watch *w);        /* NULL is allowed */
+void        vr_watch_use(vr_watch *w);          /* w sees what this thread launches from now on; NULL: nobody does */
+cudaError_t vr_watch_collect(vr_watch *w);      /* when all launches are done: their times; or the watch's first fault */
+/* What the kernel did of which the verb under way launched one; NULL: the first one that it launched. */
+void vr_watch_work(vr_watch *w, const char *kernel, vr_work work);
 
 /* ---- memory.c ---- */
 vr_status vr_cuda_alloc(vr_backend *be, void **out, size_t bytes, vr_error *err);

@@ -204,6 +204,9 @@ void vr_cuda_mame(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat fe
     if (!j.impl) return;
     end(be, &j, out, in, trace, vr_gpu_mame(&j.impl->gpu, j.out, j.in, feature, how, j.trace, j.impl->reduction.scratch),
         "mame");
+    if (!j.impl->watch) return;
+    vr_watch_work(j.impl->watch, "decide", vr_work_mame_weigh(in, feature, how));
+    vr_watch_work(j.impl->watch, "merge", vr_work_mame_merge(out, in, how));
 }
 
 void vr_cuda_tome(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat metric, int r, vr_trace *trace)
@@ -212,6 +215,9 @@ void vr_cuda_tome(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat me
     assert(metric.rows == in->x.rows && in->size);
     if (!j.impl) return;
     end(be, &j, out, in, trace, vr_gpu_tome(&j.impl->gpu, j.out, j.in, metric, r, j.trace, j.impl->reduction.scratch), "tome");
+    if (!j.impl->watch) return;
+    vr_watch_work(j.impl->watch, "nearest", vr_work_tome_match(in, metric));
+    vr_watch_work(j.impl->watch, "follow", vr_work_moved(in->x, out->x));
 }
 
 void vr_cuda_evit(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_evit *how, vr_trace *trace)
@@ -220,6 +226,7 @@ void vr_cuda_evit(vr_backend *be, vr_tokens *out, const vr_tokens *in, const flo
     if (!j.impl) return;
     end(be, &j, out, in, trace, vr_gpu_evit(&j.impl->gpu, j.out, j.in, scores, how, j.trace, j.impl->reduction.scratch),
         "evit");
+    vr_watch_work(j.impl->watch, "follow", vr_work_moved(in->x, out->x));
 }
 
 void vr_cuda_diffrate(vr_backend *be, vr_tokens *out, const vr_tokens *in, const float *scores, const vr_diffrate *how,
@@ -230,6 +237,9 @@ void vr_cuda_diffrate(vr_backend *be, vr_tokens *out, const vr_tokens *in, const
     if (!j.impl) return;
     end(be, &j, out, in, trace, vr_gpu_diffrate(&j.impl->gpu, j.out, j.in, scores, how, j.trace, j.impl->reduction.scratch),
         "diffrate");
+    if (!j.impl->watch) return;
+    vr_watch_work(j.impl->watch, "nearest", vr_work_diffrate_match(in, how));
+    vr_watch_work(j.impl->watch, "follow", vr_work_moved(in->x, out->x));
 }
 
 static int longest_of(const int *offsets, int images)
@@ -260,4 +270,5 @@ void vr_cuda_mare(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_
     e = vr_gpu_mare(&impl->gpu, x, y, &r->trace, longest_of(trace->in_offsets, images), longest_of(trace->out_offsets, images),
                     mode, r->scratch);
     vr_cuda_launched(be, e, "mare");
+    vr_watch_work(impl->watch, NULL, vr_work_moved(y, x));
 }

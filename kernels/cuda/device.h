@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <cuda/watch.h>
+
 #define VR_FN static __device__ __forceinline__
 
 typedef __half        half_t;
@@ -84,6 +86,11 @@ VR_FN void atomic_max_float(float *p, float v)
 #define VR_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
 #define VR_ALLOW_SMEM(kernel, bytes) \
     cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(bytes))
-#define VR_LAUNCH(kernel, grid, block, smem, stream, ...) kernel<<<grid, block, smem, stream>>>(__VA_ARGS__)
+#define VR_LAUNCH(kernel, grid, block, smem, stream, ...)   \
+    do {                                                    \
+        vr_watch_from(#kernel, stream);                     \
+        kernel<<<grid, block, smem, stream>>>(__VA_ARGS__); \
+        vr_watch_to(stream);                                \
+    } while (0)
 
 #endif

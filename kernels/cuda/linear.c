@@ -217,9 +217,13 @@ static cublasStatus_t multiply(vr_backend *be, vr_mat y, vr_mat x, const vr_weig
     const float         one = 1, old = into == VR_ADD ? 1 : 0;
     product             p;
     cublasStatus_t      s = describe(be, &p, y, x, w);
-    if (s == CUBLAS_STATUS_SUCCESS)
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        vr_watch_from("matmul", impl->gpu.stream);
         s = impl->lt.matmul(impl->handle, p.what, &one, w->data, p.weight, x.data, p.x, &old, y.data, p.y, y.data, p.y,
                             &plan->algorithm, impl->workspace, impl->workspace_bytes, impl->gpu.stream);
+        vr_watch_to(impl->gpu.stream);
+        vr_watch_work(impl->watch, "matmul", vr_work_linear(y, x, w, into));
+    }
     forget(&impl->lt, &p);
     return s;
 }
@@ -240,5 +244,6 @@ void vr_cuda_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_a
     }
     if (!vr_cuda_launched(be, cudaSuccess, "cuBLASLt's matmul")) return;
     assert(act == VR_NO_ACT || into == VR_SET);
-    if (act == VR_GELU_ERF) vr_cuda_launched(be, vr_gpu_gelu(&impl->gpu, y), "gelu");
+    if (act != VR_GELU_ERF || !vr_cuda_launched(be, vr_gpu_gelu(&impl->gpu, y), "gelu")) return;
+    vr_watch_work(impl->watch, "gelu", vr_work_moved(y, y));
 }

@@ -29,6 +29,7 @@ bool vr_cuda_launched(vr_backend *be, cudaError_t e, const char *kernel)
 static vr_status make_current(const vr_cuda_impl *impl, vr_error *err)
 {
     static _Thread_local int current = -1;
+    vr_watch_use(impl->watch);
     if (current == impl->device) return VR_OK;
     if (vr_cuda_check(err, cudaSetDevice(impl->device), "cudaSetDevice")) return err ? err->code : VR_E_DEVICE;
     current = impl->device;

@@ -56,16 +56,20 @@ void vr_cuda_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows
     if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch, w->normal),
                           "unfold"))
         return;
+    vr_watch_work(impl->watch, "unfold", vr_work_unfold(patches));
     vr_cuda_linear(be, x, patches, &w->proj, VR_NO_ACT, VR_SET);
     if (!vr_cuda_begin(be)) return;
     vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens), "place");
+    vr_watch_work(impl->watch, "place", vr_work_place(x));
 }
 
 void vr_cuda_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)
 {
     assert(y.rows == x.rows && y.cols == x.cols && y.type == x.type);
     const vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w), "layernorm");
+    if (!impl) return;
+    vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w), "layernorm");
+    vr_watch_work(impl->watch, NULL, vr_work_moved(x, y));
 }
 
 void vr_cuda_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
@@ -77,7 +81,12 @@ void vr_cuda_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, c
     const vr_segments queries = vr_cuda_segments(be, q_rows->offsets, q_rows->images);
     const vr_segments keys = vr_cuda_segments(be, kv_rows->offsets, kv_rows->images);
     vr_cuda_impl     *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras), "attention");
+    if (!impl) return;
+    vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras), "attention");
+    if (!impl->watch) return;
+    vr_watch_work(impl->watch, NULL, vr_work_attention(y, q, k, v, q_rows, kv_rows));
+    if (extras && extras->mean_keys.data) vr_watch_work(impl->watch, "mean_keys", vr_work_mean_keys(extras->mean_keys, k));
+    if (extras && extras->class_scores) vr_watch_work(impl->watch, "class_scores", vr_work_class_scores(k, kv_rows->images));
 }
 
 void vr_cuda_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)
@@ -88,6 +97,7 @@ void vr_cuda_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_po
     vr_cuda_impl     *impl = vr_cuda_begin(be);
     if (!impl) return;
     vr_cuda_launched(be, vr_gpu_pool(&impl->gpu, y, x, all.offsets, how.kind, how.row, how.prefix, how.size, patches), "pool");
+    vr_watch_work(impl->watch, NULL, vr_work_moved(x, y));
 }
 
 void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
@@ -95,5 +105,7 @@ void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
     assert(y.cols == x.cols && y.type == x.type);
     const int    *there = y.rows ? vr_cuda_upload(be, index, (size_t)y.rows * sizeof *index) : NULL;
     vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl && there) vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there), "gather");
+    if (!impl || !there) return;
+    vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there), "gather");
+    vr_watch_work(impl->watch, NULL, vr_work_moved(y, y));
 }

@@ -42,7 +42,7 @@ check 'classify without pictures: two examples' test "$(grep -c '^  vitrun class
 exits 'pixels without pictures' 2 pixels
 exits 'completion without a shell' 2 completion
 exits 'forward without files' 2 forward
-exits 'too many arguments' 2 bench photo.jpg
+exits 'too many arguments' 2 devices photo.jpg
 exits 'a model twice' 2 info -m a b
 
 for value in 0 -1 5x ' 5' 1e3 0x10 99999999999999999999 ''; do

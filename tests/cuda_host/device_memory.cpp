@@ -49,7 +49,7 @@ void *device_memory::take(size_t bytes)
     const int nested = opened;
     opened = 0; // the range has grown
     open();
-    vr_emu::junk(p, bytes);
+    if (!zeroed) vr_emu::junk(p, bytes); // fresh pages are zero, and no address is used twice
     memset(p - ZONE, MARK, ZONE);
     memset(p + bytes, MARK, (size_t)(next - (p + bytes)));
     opened += nested;

@@ -24,6 +24,8 @@ class device_memory
     void        open(); // for the host, until close(); nests
     void        close();
 
+    bool zeroed = false; // what is taken holds zeros instead of junk
+
   private:
     char                    *base = nullptr, *next = nullptr;
     std::map<char *, size_t> live;

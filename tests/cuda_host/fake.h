@@ -7,6 +7,8 @@
  *   VITRUN_FAKE_CUDA_COUNT=FILE               how many calls there were, written at exit
  *   VITRUN_FAKE_CUDA_LOG=FILE                 a line for each launch and copy
  *   VITRUN_FAKE_CUDA_LEAKS=fatal|quiet        what is alive at exit is told on stderr; fatal: exit code 97 too
+ *   VITRUN_FAKE_CUDA_ONLY=KERNEL,...          only these kernels compute, and no product does; all are counted and logged as
+ *                                             ever.  Device memory is zero at first, so that what comes back can be read
  *   VITRUN_FAKE_CUDA_MEMORY=BYTES             of the device, 16 GiB else
  *   VITRUN_FAKE_CUDA_DEVICES=N, VITRUN_FAKE_CUDA_CC=80|90 */
 #ifndef VR_FAKE_H
@@ -39,6 +41,7 @@ bool call_fails(const char *name, int *code);
 void count_handle(const char *kind, int by);
 void log_line(const std::string &line);
 void enqueue(cudaStream_t s, std::function<void()> work);
+bool computes(const char *name);          // false: VITRUN_FAKE_CUDA_ONLY leaves it out
 void misuse(const std::string &sentence); // from queued work: the sticky error
 
 struct argument {

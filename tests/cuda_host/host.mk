@@ -45,7 +45,7 @@ ch_objects = $(patsubst %,$(CH)/$(1)/$(CUDA_HOST)/%.o,$(2))
 # The plugin on the emulator.  cuBLASLt's fake has the soname of the real one and is loaded with the plugin, so that the
 # back end's dlopen finds it.
 CH_BASE_C      := $(wildcard kernels/*.c)
-CH_PLUGIN_OBJ   = $(patsubst %.c,$(CH)/c/%.o,$(wildcard kernels/cuda/*.c) kernels/base.c kernels/trace.c) $(CH_CU:%.cu=$(CH)/plain/%.o)
+CH_PLUGIN_OBJ   = $(patsubst %.c,$(CH)/c/%.o,$(wildcard kernels/cuda/*.c) kernels/base.c kernels/trace.c kernels/profile.c) $(CH_CU:%.cu=$(CH)/plain/%.o)
 CH_SHARED       = $(CH_CXX) $(SANFLAGS) -shared -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN'
 
 cuda-host: $(CH)/vitrun-cuda.so ## the CUDA back end on an emulator: build/cuda_host/vitrun-cuda.so
@@ -67,7 +67,7 @@ $(CH)/c/%.o: %.c
 # the kernels and the oracle.
 CH_TESTS       := $(patsubst $(CUDA_HOST)/kernels/%.cpp,%,$(wildcard $(CUDA_HOST)/kernels/test_*.cpp))
 CH_HELP_CPP    := $(filter-out $(CUDA_HOST)/kernels/test_%,$(wildcard $(CUDA_HOST)/kernels/*.cpp))
-CH_ORACLE_C    := $(wildcard tests/reference/*.c kernels/*.c) loaders/halves.c
+CH_ORACLE_C    := $(wildcard tests/reference/*.c kernels/*.c) kernels/cuda/watch.c loaders/halves.c
 define ch_tests
 $(CH)/$(1)/libkernels.a: $(CH_CU:%.cu=$(CH)/$(1)/%.o)
 	@rm -f $$@

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ struct world {
     size_t                      memory = (size_t)16 << 30;
     const char                 *count_file = nullptr;
     FILE                       *log = nullptr;
+    std::set<std::string>       only; // the kernels that compute; empty: all
     world();
 };
 
@@ -100,6 +102,11 @@ world::world()
     cc = (int)number("VITRUN_FAKE_CUDA_CC", cc);
     memory = (size_t)number("VITRUN_FAKE_CUDA_MEMORY", (long)memory);
     count_file = getenv("VITRUN_FAKE_CUDA_COUNT");
+    if ((s = getenv("VITRUN_FAKE_CUDA_ONLY"))) {
+        std::stringstream list(s);
+        for (std::string name; std::getline(list, name, ',');) only.insert(name);
+        device.zeroed = true;
+    }
     if ((s = getenv("VITRUN_FAKE_CUDA_LOG"))) log = fopen(s, "ae");
 }
 
@@ -225,6 +232,13 @@ void enqueue(cudaStream_t s, std::function<void()> work)
         break_context(cudaErrorLaunchFailure, "work for a stream that is not there", true);
 }
 
+bool computes(const char *name)
+{
+    guard             g(w().lock);
+    const std::string whole = name + strspn(name, "( ");
+    return w().only.empty() || w().only.count(whole.substr(0, whole.find_first_of("<)")));
+}
+
 // A look at unfinished work lets a little of it be done, so that a loop of looks comes to an end.
 static bool finished(const point &p)
 {
@@ -288,6 +302,7 @@ void queue_launch(const vr_emu::shape &s, cudaStream_t stream, const void *kerne
             wrong = std::string(s.name) + ": pointer " + std::to_string(i) + " of the arguments is host memory";
     auto work = [s, body, wrong] {
         if (!wrong.empty()) return break_context(cudaErrorIllegalAddress, wrong, true);
+        if (!computes(s.name)) return;
         vr_emu::run(
             s, [](void *p) { (*(const std::function<void()> *)p)(); }, (void *)&body);
         if (vr_emu::fault()) break_context(cudaErrorLaunchFailure, vr_emu::fault(), true);

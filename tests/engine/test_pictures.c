@@ -255,3 +255,45 @@ Test(pictures, many_settings_give_what_each_gives_alone)
     cr_expect_eq(vitrun_add_merge(v, &(vitrun_merge){.method = "tome", .r = "-1"}, &number[0], &e), VITRUN_USAGE);
     vitrun_close(v);
 }
+
+static void slow_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)
+{
+    const double until = vr_now() + 0.01;
+    while (vr_now() < until) {}
+    vr_cpu.pool(be, y, x, rows, how);
+}
+
+static int count_logits(const vitrun_result *r, void *user)
+{
+    *(int *)user += r->logits != NULL;
+    return 0;
+}
+
+/* Broken if it fails: bench --end-to-end blames the wrong stage. */
+Test(pictures, stages_tell_who_worked_and_who_waited)
+{
+    enum { PICTURES = 24, BATCH = 2 };
+    const char    *paths[PICTURES];
+    vr_ops         ops = vr_cpu;
+    vr_stages      s;
+    vr_error       err = {0};
+    vitrun_error   e = {0};
+    vitrun_options o = vitrun_defaults();
+    vitrun        *v;
+    int            given = 0;
+    for (int i = 0; i < PICTURES; i++) paths[i] = i == 5 ? "tests/bad/absent.jpg" : "tests/pictures/grey.png";
+    ops.pool = slow_pool;
+    o.model = good, o.threads = 2;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    v->backend.ops = &ops;
+    cr_assert_eq(vr_classify_files(v, &v->used, 1, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
+    cr_expect(s.pictures == PICTURES && s.failed == 1 && given == PICTURES - 1 && s.decoders == 2);
+    cr_expect(s.compute >= 0.01 * PICTURES / BATCH && s.whole >= s.compute + s.compute_waited);
+    cr_expect(s.decode > 0 && s.resize > 0 && s.decoders_waited > s.compute_waited, "%g %g", s.decoders_waited,
+              s.compute_waited);
+    given = 0;
+    cr_assert_eq(vr_classify_files(v, NULL, 0, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
+    cr_expect(s.pictures == PICTURES && s.failed == 1 && given == 0 && s.compute <= 0 && s.decode > 0);
+    v->backend.ops = &vr_cpu;
+    vitrun_close(v);
+}

@@ -13,6 +13,7 @@ void   VR_NAME(vr_merge_weights)(float *weight, size_t stride, const vr_merge *m
                                float tau);
 void   VR_NAME(vr_merge_pack)(float *packed, const float *x, float mass, int cols);
 void   VR_NAME(vr_merge_finish)(float *y, const float *x, float mass, float total, int cols);
+float  VR_NAME(vr_peak)(long rounds);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
@@ -31,4 +32,6 @@ const vr_isa VR_NAME(vr_isa) = {
     .merge_weights = VR_NAME(vr_merge_weights),
     .merge_pack = VR_NAME(vr_merge_pack),
     .merge_finish = VR_NAME(vr_merge_finish),
+    .peak = VR_NAME(vr_peak),
+    .peak_flops = 2.0 * PEAK_CHAINS * VEC,
 };

@@ -24,6 +24,9 @@
 #define TILE_VECS 2
 #define PANEL     (TILE_VECS * VEC)
 
+/* Sums that the peak's loop keeps going at once: more than two units of latency 4 need, few enough for 16 registers. */
+#define PEAK_CHAINS 12
+
 /* vr_x of this instruction set: VR_NAME(vr_x) is vr_x_avx2 */
 #define VR_NAME3(name, isa) name##_##isa
 #define VR_NAME2(name, isa) VR_NAME3(name, isa)

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <cuda/watch.h>
+
 #define __global__
 #define __device__
 #define __host__
@@ -22,8 +24,12 @@
     type(&name) __VA_ARGS__ = *(type(*) __VA_ARGS__)vr_emu::shared(&name##_key, sizeof(type __VA_ARGS__))
 #define VR_ALLOW_SMEM(kernel, bytes) \
     cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(bytes))
-#define VR_LAUNCH(kernel, grid, block, smem, stream, ...) \
-    vr_fake::launch({#kernel, grid, block, (size_t)(smem)}, stream, kernel, __VA_ARGS__)
+#define VR_LAUNCH(kernel, grid, block, smem, stream, ...)                                     \
+    do {                                                                                      \
+        vr_watch_from(#kernel, stream);                                                       \
+        vr_fake::launch({#kernel, grid, block, (size_t)(smem)}, stream, kernel, __VA_ARGS__); \
+        vr_watch_to(stream);                                                                  \
+    } while (0)
 
 #define VR_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 

@@ -1,0 +1,34 @@
+/* peak.c: the flops a second that all threads reach together, with FMAs that stay in registers. */
+#include <stdlib.h>
+
+#include "impl.h"
+
+enum { ROUNDS = 1 << 20, WINDOWS = 12 }; /* some milliseconds each; the best one was disturbed least */
+
+typedef struct {
+    const vr_isa *isa;
+    float        *left; /* [threads] what the rounds came to, so that they have to be done */
+} peak_job;
+
+static void peak_task(int task, int thread, void *arg)
+{
+    const peak_job *j = arg;
+    (void)thread;
+    j->left[task] = j->isa->peak(ROUNDS);
+}
+
+double vr_cpu_peak(vr_backend *be)
+{
+    const vr_cpu_impl *impl = be->impl;
+    const int          threads = vr_threads_count(impl->crew);
+    peak_job           job = {impl->isa, vr_alloc_zeroed((size_t)threads, sizeof(float))};
+    double             best = 0;
+    for (int i = 0; job.left && i < WINDOWS; i++) {
+        const double started = vr_now();
+        vr_threads_run(impl->crew, peak_task, &job, threads);
+        const double rate = impl->isa->peak_flops * ROUNDS * threads / (vr_now() - started);
+        if (rate > best) best = rate;
+    }
+    free(job.left);
+    return best;
+}
