@@ -34,11 +34,12 @@ struct vitrun {
     vr_image_limits limits;
     bool            exif;
     char           *path, *data_dir;
-    char            why_cpu[600];
+    char            why_cpu[600], why_smaller[400];
 
     vr_setting *setting; /* [settings] ways of merging; 0 is the one it was opened with */
     int         settings, used;
-    int         token_budget; /* as asked for */
+    int         token_budget; /* as asked for, or less where memory did not do */
+    bool        budget_given; /* by the caller, who would rather have an error than less */
 
     vr_cost *cost;        /* [cost_room] of the images of the last call */
     int     *cost_tokens; /* [cost_room, depth] */
@@ -73,6 +74,11 @@ size_t vr_crop_bytes(const vitrun *v);
  *   im        turned upright in place, where EXIF is heeded
  * May be called by several threads at once, each with scratch memory of its own. */
 vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err);
+
+/* vr_run_open with v's token budget.  Where memory does not do, a budget that nobody gave is halved until it does, down to one
+ * image, and v->why_smaller says so; VR_E_MEMORY says what was needed, what was free, and how many images would fit. */
+vr_status vr_budget_fit(vitrun *v, vr_run *out, vr_run_needs needs, vr_error *err);
+void      vr_budget_tell(vitrun *v); /* in v->about */
 
 /* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
  *   merge   NULL: none */

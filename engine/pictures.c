@@ -334,8 +334,7 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
 {
     vr_error  e = {0};
     const int used = v->used;
-    size_t    most = (size_t)(v->run.tokens_max / v->about.tokens),
-           size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
+    size_t    most = (size_t)v->about.max_batch, size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
     if (size > count) size = count;
     for (int k = 0; k < setting_count && !e.code; k++)
         if (settings[k] < 0 || settings[k] >= v->settings)

@@ -72,7 +72,7 @@ static void follow(vitrun *v, int setting)
     v->used = setting;
     v->run.schedule = &v->setting[setting].schedule;
     v->about.merge = v->setting[setting].title;
-    v->about.activation_bytes = v->run.device_bytes;
+    vr_budget_tell(v);
 }
 
 static bool covers(vr_run_needs have, vr_run_needs want)
@@ -88,7 +88,7 @@ static vr_status fit_run(vitrun *v, const vr_schedule *schedule, vr_error *err)
     needs.reduces |= have.reduces, needs.weights |= have.weights;
     if (needs.traces < have.traces) needs.traces = have.traces;
     vr_run fresh;
-    if (vr_run_open(&fresh, &v->model, needs, v->token_budget, err)) return err->code;
+    if (vr_budget_fit(v, &fresh, needs, err)) return err->code;
     vr_run_close(&v->run);
     v->run = fresh;
     v->batch_first = v->costs; /* traces are gone */

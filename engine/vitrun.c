@@ -1,7 +1,7 @@
 /* vitrun.c: the public interface: open, run, close. */
 #include "internal.h"
 
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +158,7 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .dtype = vr_math_name(v->backend.math),
         .isa = v->backend.chip,
         .why_cpu = v->why_cpu,
+        .why_smaller = v->why_smaller,
         .threads = 1,
         .image_height = c->recipe.crop_height,
         .image_width = c->recipe.crop_width,
@@ -177,12 +178,26 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .gmacs = plain_gmacs(m),
         .merge = v->setting[0].title,
         .recipe = c->recipe.name,
-        .activation_bytes = v->run.device_bytes,
         .load_seconds = seconds,
     };
     memcpy(v->about.mean, c->recipe.mean, sizeof v->about.mean);
     memcpy(v->about.std, c->recipe.std, sizeof v->about.std);
+    vr_budget_tell(v);
     if (v->backend.ops == &vr_cpu) v->about.threads = vr_cpu_threads(&v->backend);
+}
+
+/* Tokens computed at once; more than an int counts are refused where memory is planned. */
+static vr_status set_budget(vitrun *v, const vitrun_options *o, vr_error *err)
+{
+    const int one = vr_run_longest(&v->model);
+    if (o->token_budget < 0 || o->max_batch < 0 || (o->token_budget && o->max_batch))
+        return vr_fail(err, VR_E_USAGE, "max-batch", "Give the most images or the most tokens computed at once, not both.");
+    if (o->max_batch > INT_MAX / 2 / one)
+        return vr_fail(err, VR_E_USAGE, "max-batch", "%d images of %d tokens are too many to be computed at once.",
+                       o->max_batch, one);
+    v->budget_given = o->token_budget || o->max_batch;
+    v->token_budget = o->max_batch ? o->max_batch * one : o->token_budget ? o->token_budget : v->backend.budget;
+    return VR_OK;
 }
 
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
@@ -203,8 +218,7 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     if (status == VR_OK) status = load(v, o, &c, fit, err);
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
-    v->token_budget = o->token_budget > 0 ? o->token_budget : v->backend.budget;
-    if (vr_setting_add(v, o->merge, err)) return err->code;
+    if (set_budget(v, o, err) || vr_setting_add(v, o->merge, err)) return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
     return VR_OK;
@@ -352,7 +366,7 @@ static vr_status check_logits(const vitrun *v, const float *logits, int images, 
 /* The paper's rule looks at the whole batch, so the batch may not be cut. */
 static vr_status check_scope(const vitrun *v, int images, vr_error *err)
 {
-    const int most = v->run.tokens_max / v->about.tokens;
+    const int most = v->about.max_batch;
     if (v->run.schedule->scope != VR_SCOPE_BATCH || images <= most) return VR_OK;
     return vr_fail(
         err, VR_E_USAGE, "scope",

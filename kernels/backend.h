@@ -223,6 +223,12 @@ typedef struct vr_ops {
     void (*unpack)(vr_backend *be, vr_weight *w);
     vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */
+    void (*unreserve)(vr_backend *be); /* give all scratch back; nothing runs until it is reserved anew */
+
+    /* Memory of a device's own; NULL where it is the system's: what reserve() and reserve_reduction() take of it, and what is
+     * free, 0 where nobody knows. */
+    size_t (*scratch_bytes)(const vr_backend *be, const vr_limits *most, int patch, bool reduces);
+    size_t (*free_bytes)(vr_backend *be);
     vr_status (*finish)(vr_backend *be, vr_error *err); /* wait; report the first fault held */
 
     /* Arithmetic. */

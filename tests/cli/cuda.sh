@@ -43,8 +43,8 @@ VITRUN_FAKE_CUDA_FAIL=1:35 exits 'an old driver' 7 info "$CLS" --device cuda
 check 'an old driver: said so' says 'The NVIDIA driver is too old'
 exits 'no such GPU' 7 info "$CLS" --device cuda:3
 check 'no such GPU: how many there are' says 'this machine has 1'
-VITRUN_FAKE_CUDA_MEMORY=9000000 exits 'too little memory' 6 info "$CLS" --device cuda
-check 'too little memory: how much was asked' says 'The GPU refused'
+VITRUN_FAKE_CUDA_MEMORY=8500000 exits 'too little memory for the weights' 6 info "$CLS" --device cuda
+check 'too little memory for the weights: how much was asked' says 'The GPU refused'
 VITRUN_PLUGIN_PATH=$BUILD/cuda_host/libfakecuda.so exits 'no plugin' 7 info "$CLS" --device cuda
 check 'no plugin: said so' says 'is no plugin of vitrun'
 
