@@ -23,6 +23,7 @@ typedef struct {
     bool        deterministic;   /* --deterministic */
     const char *batch, *threads; /* -b --batch, -t --threads: lists and ranges for bench, one number elsewhere */
     const char *max_batch;       /* --max-batch N, or auto */
+    int         lanes;           /* --lanes; 0: chosen */
     const char *img_size;        /* --img-size N or HxW */
     const char *data_dir;        /* --data-dir */
     bool        strict;          /* --strict */

@@ -55,6 +55,7 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     out->seed = o->seed;
     out->device = o->device;
     out->deterministic = o->deterministic;
+    out->lanes = o->lanes;
     out->allow_nonfinite = o->allow_nonfinite;
     out->max_header = (size_t)o->max_header;
     out->strict = o->strict;

@@ -18,7 +18,7 @@ static int images_of(const search *s, int tokens) { return tokens / s->least; }
 static vr_status attempt(const search *s, vr_run *out, int tokens, vr_error *err)
 {
     vr_backend *be = s->v->model.backend;
-    if (vr_run_open(out, &s->v->model, s->needs, tokens, err) == VR_OK) return VR_OK;
+    if (vr_run_open(out, &s->v->model, be, s->needs, tokens, err) == VR_OK) return VR_OK;
     if (!s->v->run.model) be->ops->unreserve(be);
     return err->code;
 }
@@ -103,6 +103,7 @@ vr_status vr_budget_fit(vitrun *v, vr_run *out, vr_run_needs needs, vr_error *er
 
 void vr_budget_tell(vitrun *v)
 {
-    v->about.activation_bytes = v->run.device_bytes;
+    v->about.activation_bytes = v->run.device_bytes + v->second.run.device_bytes;
+    v->about.lanes = v->second.run.model ? 2 : 1;
     v->about.max_batch = v->run.tokens_max / (v->model.config.prefix + v->model.grid[0].patches);
 }

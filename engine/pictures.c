@@ -232,7 +232,7 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const a
         double       t0 = vr_now();
         a->ms[k] = 0;
         if (images == 0) continue;
-        v->run.schedule = &v->setting[a->settings[k]].schedule;
+        vr_lanes_follow(v, &v->setting[a->settings[k]].schedule);
         if (vr_run_pictures(v, a->logits + at * (size_t)v->model.outputs, a->pictures, images, (int)at, err)) return err->code;
         a->ms[k] = 1e3 * (vr_now() - t0) / images;
     }
@@ -329,17 +329,28 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     return err->code;
 }
 
+/* Pictures that are run together: a micro-batch, which the paper's rule looks at as a whole, or several for two lanes. */
+static size_t most_together(const vitrun *v, const int *settings, int count)
+{
+    enum { TURNS = 4 };
+    bool whole = v->about.lanes == 1;
+    for (int k = 0; k < count; k++) whole |= v->setting[settings[k]].schedule.scope == VR_SCOPE_BATCH;
+    return (size_t)v->about.max_batch * (whole ? 1 : TURNS);
+}
+
 int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
                           vitrun_result_fn *each, void *user, vitrun_error *err)
 {
     vr_error  e = {0};
     const int used = v->used;
-    size_t    most = (size_t)v->about.max_batch, size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
-    if (size > count) size = count;
+    size_t    size = 0;
     for (int k = 0; k < setting_count && !e.code; k++)
         if (settings[k] < 0 || settings[k] >= v->settings)
             vr_fail(&e, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
                     v->settings);
+    if (!e.code) size = most_together(v, settings, setting_count);
+    if (batch > 0 && (size_t)batch < size) size = (size_t)batch;
+    if (size > count) size = count;
     if (!e.code && size > 0 && setting_count > INT_MAX / (int)size)
         vr_fail(&e, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
     if (e.code || count == 0 || setting_count <= 0 || vr_cost_reserve(v, (int)size * setting_count, &e))
@@ -354,7 +365,7 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
                  .changed = PTHREAD_COND_INITIALIZER};
     answers a = {.settings = settings, .count = setting_count, .size = size};
     classify_all(v, &r, &a, each, user, &e);
-    v->run.schedule = &v->setting[used].schedule;
+    vr_lanes_follow(v, &v->setting[used].schedule);
     v->batch_first = v->costs; /* traces are of whichever setting came last */
     return vr_report(err, &e);
 }

@@ -98,17 +98,13 @@ int vr_run_longest(const vr_model *m)
     return most;
 }
 
-static vr_run size_up(const vr_model *model, vr_run_needs needs, int token_budget)
+static vr_run size_up(const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget)
 {
     int fewest, most;
     tokens_of_grids(model, &fewest, &most);
     const int tokens = token_budget > most ? token_budget : most;
-    return (vr_run){.model = model,
-                    .backend = model->backend,
-                    .tokens_max = tokens,
-                    .images_max = tokens / fewest,
-                    .longest = most,
-                    .needs = needs};
+    return (vr_run){
+        .model = model, .backend = be, .tokens_max = tokens, .images_max = tokens / fewest, .longest = most, .needs = needs};
 }
 
 static size_t bytes_of(const vr_run *run, const vr_arena *device)
@@ -122,7 +118,7 @@ static size_t bytes_of(const vr_run *run, const vr_arena *device)
 
 size_t vr_run_bytes(const vr_model *model, vr_run_needs needs, int token_budget)
 {
-    vr_run   run = size_up(model, needs, token_budget);
+    vr_run   run = size_up(model, model->backend, needs, token_budget);
     vr_arena device = {0}, host = {0};
     lay_out(&run, &device, &host);
     return device.overflow ? SIZE_MAX : bytes_of(&run, &device);
@@ -149,10 +145,9 @@ static vr_status fill_ones(vr_run *run, vr_error *err)
     return status;
 }
 
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err)
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget, vr_error *err)
 {
-    vr_backend *be = model->backend;
-    *run = size_up(model, needs, token_budget);
+    *run = size_up(model, be, needs, token_budget);
 
     vr_arena device = {0}, host = {0};
     lay_out(run, &device, &host);

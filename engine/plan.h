@@ -61,8 +61,9 @@ struct vr_run {
 };
 
 /* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size).
+ *   be   the model's back end, or a sibling of it
  * The caller then says which schedule to follow. */
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err);
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget, vr_error *err);
 void      vr_run_close(vr_run *run);
 
 int    vr_run_longest(const vr_model *model);                                     /* tokens of the largest image */

@@ -74,6 +74,7 @@ typedef struct {
     int                 more_sizes_count;
     int                 token_budget; /* most tokens computed at once; 0: chosen for the device, fewer where memory is short */
     int                 max_batch;    /* the same in images (of the largest size); 0: as token_budget says */
+    int                 lanes;        /* micro-batches in flight at once: 1, or 0: two on a GPU, where memory does */
     int                 keep_blocks;  /* 1: keep every block's output for vitrun_block_output */
     int                 keep_trace;   /* 1: keep what became of each token for vitrun_token_map */
     const char         *features;     /* NULL: answers are logits; "cls", "mean", "patches", "logits-input": see vitrun_run */
@@ -113,7 +114,8 @@ typedef struct {
     const char *recipe;                   /* preprocessing in words: "bicubic-248-crop224" */
     float       mean[3], std[3];
     size_t      activation_bytes; /* planned at opening */
-    int         max_batch;        /* images of the model's own size that are computed at once */
+    int         max_batch;        /* images of the model's own size that make up a micro-batch */
+    int         lanes;            /* micro-batches in flight at once: 1 or 2 */
     double      load_seconds;
     const char *why_cpu;     /* why device "auto" became the CPU, and device NULL with a GPU at hand; else "" */
     const char *why_smaller; /* why fewer images are computed at once than suit the device, for want of memory; else "" */

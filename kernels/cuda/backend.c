@@ -89,6 +89,28 @@ static vr_status cuda_open(vr_backend *be, const vr_wish *wish, vr_error *err)
     return status;
 }
 
+/* ---- finish ---- */
+
+static vr_status cuda_finish(vr_backend *be, vr_error *err)
+{
+    const vr_cuda_impl *impl = vr_cuda_begin(be);
+    if (impl) vr_cuda_check(&be->fault, cudaStreamSynchronize(impl->gpu.stream), "what was queued on the GPU");
+    const vr_error fault = be->fault;
+    be->fault = (vr_error){0};
+    return fault.code == VR_OK ? VR_OK : vr_fail(err, fault.code, fault.rule, "%s", fault.text);
+}
+
+/* ---- siblings ---- */
+
+/* What is on its way to the device on one stream, another must not read before it is there. */
+static vr_status cuda_open_sibling(vr_backend *be, vr_backend *of, vr_error *err)
+{
+    const vr_cuda_impl *impl = of->impl;
+    const vr_wish       wish = {.device = impl->device, .math = of->math, .deterministic = impl->deterministic};
+    vr_status           status = cuda_finish(of, err);
+    return status ? status : cuda_open(be, &wish, err);
+}
+
 /* ---- reserve ---- */
 
 static bool pixel_bytes(const vr_limits *most, int patch, size_t *bytes)
@@ -151,21 +173,11 @@ static size_t cuda_free_bytes(vr_backend *be)
     return 0;
 }
 
-/* ---- finish ---- */
-
-static vr_status cuda_finish(vr_backend *be, vr_error *err)
-{
-    const vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_check(&be->fault, cudaStreamSynchronize(impl->gpu.stream), "what was queued on the GPU");
-    const vr_error fault = be->fault;
-    be->fault = (vr_error){0};
-    return fault.code == VR_OK ? VR_OK : vr_fail(err, fault.code, fault.rule, "%s", fault.text);
-}
-
 const vr_ops vr_cuda = {
     .name = "cuda",
     .open = cuda_open,
     .close = cuda_close,
+    .open_sibling = cuda_open_sibling,
     .alloc = vr_cuda_alloc,
     .free = vr_cuda_free,
     .put = vr_cuda_put,

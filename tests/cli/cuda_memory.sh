@@ -10,7 +10,7 @@ PICTURES='tests/pictures/rgb.png tests/pictures/grey.png tests/pictures/china.jp
 FIXED=$((8 << 20)) # cuBLASLt's workspace
 
 field() { grep -o "\"$1\":[0-9]*" "$T/out" | cut -d: -f2; }
-on_gpu() { run vitrun "$@" --device cuda --dtype f32; }
+on_gpu() { run vitrun "$@" --device cuda --dtype f32 --lanes "${LANES:-1}"; }
 right() { cmp -s "$T/out" "$T/right"; }
 
 run vitrun classify -m "$AVG" $PICTURES --merge mame --tau 0.5 --device cpu
@@ -45,16 +45,22 @@ check '--max-batch: one more does not' test "$code" -eq 6
 exits '--max-batch 0' 2 info "$AVG" --max-batch 0
 exits '--max-batch all' 2 info "$AVG" --max-batch all
 
+# Where two lanes do not fit there is one, of the same batch; where they do, both are in the plan.
+VITRUN_FAKE_CUDA_MEMORY=$((FIXED + weights + weights / 2 + hundred)) LANES=2 on_gpu info --json "$AVG" --max-batch 100
+check 'one lane fits' all test "$code" -eq 0 -- quiet -- test "$(field lanes)" -eq 1 -a "$(field activation_bytes)" -eq "$hundred"
+VITRUN_FAKE_CUDA_MEMORY=$((2 * FIXED + weights + weights / 2 + 2 * hundred)) LANES=2 on_gpu info --json "$AVG" --max-batch 100
+check 'two lanes fit' all test "$code" -eq 0 -- quiet -- test "$(field lanes)" -eq 2 -a "$(field activation_bytes)" -eq $((2 * hundred))
+
 VITRUN_FAKE_CUDA_MEMORY=$((FIXED + weights + weights / 2 + 2 * one)) on_gpu classify -m "$AVG" $PICTURES --merge mame --tau 0.5
 check 'an image or two at a time' all test "$code" -eq 0 -- right -- says 'at a time'
 VITRUN_FAKE_CUDA_MEMORY=$((FIXED + weights + weights / 4)) on_gpu classify -m "$AVG" $PICTURES --merge mame --tau 0.5
 check 'not even one image' all test "$code" -eq 6 -- says 'Not even one image fits' -- says 'are free' -- empty
 unset VITRUN_FAKE_CUDA_MEMORY
 
-# Out of memory (error 2) when all was planned, at any call: an error, behind no wrong answer.  While all is given back it may
+# Out of memory (error 2), in two lanes, when all was planned, at any call: an error, behind no wrong answer.  While all is given back it may
 # pass unseen.
-try() { on_gpu classify -m "$AVG" $PICTURES --merge mame --tau 0.5 -b 2; }
-VITRUN_FAKE_CUDA_COUNT=$T/opened on_gpu info "$AVG"
+try() { LANES=2 on_gpu classify -m "$AVG" $PICTURES --merge mame --tau 0.5 --max-batch 1; }
+VITRUN_FAKE_CUDA_COUNT=$T/opened LANES=2 on_gpu info "$AVG" --max-batch 1
 VITRUN_FAKE_CUDA_COUNT=$T/all try
 opened=$(cat "$T/opened") total=$(cat "$T/all") wrong=0 refused=0
 for ((n = opened; n <= total; n += (total - opened) / 16 + 1)); do
