@@ -22,6 +22,8 @@ typedef struct {
     const char *device, *dtype;  /* --device, --dtype (--fp16 sets f16); NULL: not said, which means auto */
     bool        deterministic;   /* --deterministic */
     const char *batch, *threads; /* -b --batch, -t --threads: lists and ranges for bench, one number elsewhere */
+    const char *max_batch;       /* --max-batch N, or auto */
+    int         lanes;           /* --lanes; 0: chosen */
     const char *img_size;        /* --img-size N or HxW */
     const char *data_dir;        /* --data-dir */
     bool        strict;          /* --strict */
@@ -152,6 +154,9 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
 /* vitrun_open; where the flags name no model, with the demonstration model that comes with vitrun, said on stderr.
  *   implicit   set to whether that was so; may be NULL */
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err);
+
+/* A note where memory was short (vitrun_about's why_smaller), once: cli_open says it, and who adds a way of merging. */
+void cli_say_memory(const cli_options *o, const vitrun *v);
 
 /* The folder of the demonstration model: in the build tree that the program lies in, else where `make install` put it. */
 vr_status cli_default_model(const char **path, vr_error *err);

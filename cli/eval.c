@@ -200,6 +200,7 @@ static vr_status add_setting(eval *e, const vitrun_merge *merge, bool shown, vr_
     vitrun_error  ve = {0};
     eval_setting *s = &e->setting[e->settings];
     if (vitrun_add_merge(e->v, merge, &s->number, &ve)) return vr_fail(err, (vr_status)ve.code, "merge", "%s", ve.text);
+    cli_say_memory(e->o, e->v);
     for (size_t k = 0; k < e->settings; k++)
         if (strcmp(vitrun_merge_name(e->v, s->number), e->setting[k].name) == 0)
             return vr_fail(err, VR_E_USAGE, "value", "--sweep names the setting %s twice", e->setting[k].name);

@@ -68,7 +68,8 @@ static void print_about(FILE *f, const vitrun_about_t *a)
     fprintf(f, "%-12s %.3f GMACs (thousand million multiply-adds) an image\n", "arithmetic", a->gmacs);
     fprintf(f, "%-12s %s, mean %g %g %g, std %g %g %g\n", "recipe", a->recipe, (double)a->mean[0], (double)a->mean[1],
             (double)a->mean[2], (double)a->std[0], (double)a->std[1], (double)a->std[2]);
-    fprintf(f, "%-12s %.1f MB planned beside the weights\n", "memory", (double)a->activation_bytes * 1e-6);
+    fprintf(f, "%-12s %.1f MB planned beside the weights, for %d image%s at once%s\n", "memory",
+            (double)a->activation_bytes * 1e-6, a->max_batch, a->max_batch == 1 ? "" : "s", a->lanes > 1 ? ", in 2 lanes" : "");
     fprintf(f, "%-12s %s, %s, %s, %d thread%s; loaded in %.2f s\n", "runs on", a->device, a->dtype, a->isa, a->threads,
             a->threads == 1 ? "" : "s", a->load_seconds);
 }
@@ -144,6 +145,8 @@ static void json_about(FILE *f, const vitrun_about_t *a)
                  {"prefix", a->prefix},
                  {"classes", a->classes},
                  {"tokens", a->tokens},
+                 {"max_batch", a->max_batch},
+                 {"lanes", a->lanes},
                  {"threads", a->threads}};
     json_text(f, "name", a->name);
     json_text(f, "layout", a->layout);

@@ -10,6 +10,13 @@ static vr_status threads(const cli_options *o, vitrun_options *out, vr_error *er
                    vr_quotez(o->threads).text);
 }
 
+static vr_status max_batch(const cli_options *o, vitrun_options *out, vr_error *err)
+{
+    if (!o->max_batch || strcmp(o->max_batch, "auto") == 0 || cli_number(&out->max_batch, o->max_batch, 1, 65536)) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "value", "--max-batch is '%s'; it wants auto, or a whole number from 1 to 65536",
+                   vr_quotez(o->max_batch).text);
+}
+
 /* "224" or "224x336", height first. */
 static vr_status image_size(const cli_options *o, vitrun_options *out, vr_error *err)
 {
@@ -48,6 +55,7 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     out->seed = o->seed;
     out->device = o->device;
     out->deterministic = o->deterministic;
+    out->lanes = o->lanes;
     out->allow_nonfinite = o->allow_nonfinite;
     out->max_header = (size_t)o->max_header;
     out->strict = o->strict;
@@ -59,7 +67,8 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     out->formats = o->formats;
     out->allow_truncated = o->allow_truncated;
     if (o->exif_given) out->exif = o->exif;
-    if (threads(o, out, err) || image_size(o, out, err) || element_type(o, out, err)) return err->code;
+    if (threads(o, out, err) || max_batch(o, out, err) || image_size(o, out, err) || element_type(o, out, err))
+        return err->code;
     return VR_OK;
 }
 
@@ -72,6 +81,14 @@ static void say_device(const cli_options *o, const vitrun_about_t *a)
     if (a->why_cpu[0]) cli_note(o, "using the CPU. %s", a->why_cpu);
     if (o->dtype && strcmp(o->dtype, "auto") && strcmp(o->dtype, a->dtype))
         cli_note(o, "this device does not compute in %s; using %s", o->dtype, a->dtype);
+}
+
+void cli_say_memory(const cli_options *o, const vitrun *v)
+{
+    static char said[400];
+    const char *now = vitrun_about(v)->why_smaller;
+    if (*now && strcmp(now, said)) cli_note(o, "%s", now);
+    snprintf(said, sizeof said, "%s", now);
 }
 
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err)
@@ -88,5 +105,6 @@ vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bo
     vitrun_error e = {0};
     if (vitrun_open(v, options, &e)) return vr_fail(err, (vr_status)e.code, "engine", "%s", e.text);
     say_device(o, vitrun_about(*v));
+    cli_say_memory(o, *v);
     return VR_OK;
 }

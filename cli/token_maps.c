@@ -58,11 +58,12 @@ static vr_status follow(cli_maps *m, const cli_scene *s, vitrun *v, vr_error *er
     return e.code ? engine_error(&e, err) : err->code;
 }
 
-static vr_status add_setting(cli_scene *s, vitrun *v, const vitrun_merge *merge, vr_error *err)
+static vr_status add_setting(cli_scene *s, const cli_options *o, vitrun *v, const vitrun_merge *merge, vr_error *err)
 {
     vitrun_error e = {0};
     int          setting;
     if (vitrun_add_merge(v, merge, &setting, &e) || vitrun_use_merge(v, setting, &e)) return engine_error(&e, err);
+    cli_say_memory(o, v);
     return follow(&s->settings[s->count++], s, v, err);
 }
 
@@ -77,7 +78,7 @@ vr_status cli_scene_make(cli_scene *s, const cli_options *o, const vitrun_merge 
     options.keep_trace = 1;
     if (cli_open(&v, o, &options, NULL, err) == VR_OK) read_picture(s, v, o->inputs[0], err);
     if (!err->code) follow(&s->settings[s->count++], s, v, err);
-    for (size_t i = 1; i < count && !err->code && !cli_stop_signal; i++) add_setting(s, v, &merge[i], err);
+    for (size_t i = 1; i < count && !err->code && !cli_stop_signal; i++) add_setting(s, o, v, &merge[i], err);
     vitrun_close(v);
     return err->code;
 }

@@ -88,6 +88,7 @@ vr_status tune_try(tune *t, const vitrun_merge *merge, size_t first, size_t n, b
     if (cli_stop_signal) return vr_fail(err, VR_E_USAGE, "stopped", "interrupted");
     int code = vitrun_add_merge(t->v, merge, &setting, &ve);
     if (code) return vr_fail(err, (vr_status)code, "merge", "%s", ve.text);
+    cli_say_memory(t->o, t->v);
     for (size_t at = first; at < first + n; at += CHUNK) {
         const size_t some = first + n - at < CHUNK ? first + n - at : CHUNK;
         float       *plain = t->plain + at * outputs; /* the same numbers again */

@@ -17,22 +17,22 @@ vr_status vr_cost_reserve(vitrun *v, int images, vr_error *err)
     return v->cost_room ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "No memory to count the tokens of %d images.", images);
 }
 
-void vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, vr_cost *out)
+void vr_cost_of(const vr_run *run, int image_of_batch, int patches, int *tokens, vr_cost *out)
 {
-    const vr_config *c = &v->model.config;
-    const vr_run    *run = &v->run;
+    const vr_model  *m = run->model;
+    const vr_config *c = &m->config;
     const int        all = c->prefix + patches;
     int              before[256]; /* config.c bounds the depth */
     double           own = 0;
     for (int l = 0, n = all; l < c->depth; l++) {
         const vr_step *step = vr_schedule_at(run->schedule, l, false);
-        const bool     skipped = v->model.few && l == c->depth - 1;
+        const bool     skipped = m->few && l == c->depth - 1;
         before[l] = n;
         tokens[l] = run->tokens_after[l * run->images_max + image_of_batch];
         if (step && !skipped) own += vr_reduce_macs(step, c, n, tokens[l]);
         n = vr_schedule_at(run->schedule, l, true) && !skipped ? all : tokens[l];
     }
-    *out = (vr_cost){1e-9 * vr_model_macs(&v->model, patches, before, tokens), 1e-9 * own};
+    *out = (vr_cost){1e-9 * vr_model_macs(m, patches, before, tokens), 1e-9 * own};
 }
 
 int vitrun_cost(const vitrun *v, int image, int *tokens, double *gmacs, double *merge_gmacs, vitrun_error *err)

@@ -19,6 +19,12 @@ typedef struct {
     double gmacs, merge_gmacs;
 } vr_cost;
 
+/* A second micro-batch in flight: a back end that shares the first one's weights, and a run in it.  {0}: there is none. */
+typedef struct {
+    vr_backend backend;
+    vr_run     run;
+} vr_lane;
+
 /* A way of merging. */
 typedef struct {
     vr_schedule schedule;
@@ -29,16 +35,19 @@ struct vitrun {
     vr_backend      backend;
     vr_model        model;
     vr_run          run;
+    vr_lane         second;
+    int             lanes_most; /* 1: no second one */
     vitrun_about_t  about;
     vr_labels       labels; /* of the labels file; empty where the config carries its own */
     vr_image_limits limits;
     bool            exif;
     char           *path, *data_dir;
-    char            why_cpu[600];
+    char            why_cpu[600], why_smaller[400];
 
     vr_setting *setting; /* [settings] ways of merging; 0 is the one it was opened with */
     int         settings, used;
-    int         token_budget; /* as asked for */
+    int         token_budget; /* as asked for, or less where memory did not do */
+    bool        budget_given; /* by the caller, who would rather have an error than less */
 
     vr_cost *cost;        /* [cost_room] of the images of the last call */
     int     *cost_tokens; /* [cost_room, depth] */
@@ -60,10 +69,19 @@ void      vr_keep_free(vitrun *v);
 /* Pictures of any number, in micro-batches within the token budget: logits [images, outputs].  Their costs are written from
  * v->cost[first] on, where vr_cost_reserve made room. */
 vr_status vr_run_pictures(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err);
+/* One micro-batch of them in one of v's runs. */
+vr_status vr_run_batch(vitrun *v, vr_run *run, float *logits, const vr_picture *in, int images, int first, vr_error *err);
+int       vr_tokens_of(const vr_model *m, const vr_picture *p);
+
+/* Open a second lane with the first one's plan, where the back end offers one and memory does; else v has one, as before. */
+vr_status vr_lane_open(vitrun *v, vr_error *err);
+void      vr_lane_close(vr_lane *lane);
+/* Both follow a schedule, which is borrowed. */
+void vr_lanes_follow(vitrun *v, const vr_schedule *schedule);
 
 /* Room for the costs of that many images. */
 vr_status vr_cost_reserve(vitrun *v, int images, vr_error *err);
-void      vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, vr_cost *out);
+void      vr_cost_of(const vr_run *run, int image_of_batch, int patches, int *tokens, vr_cost *out);
 
 /* Bytes of a crop of the model's own size, [crop_height, crop_width, 3]. */
 size_t vr_crop_bytes(const vitrun *v);
@@ -88,6 +106,11 @@ typedef struct {
  *   stages         written; NULL: nobody asks */
 vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
                             int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err);
+
+/* vr_run_open with v's token budget.  Where memory does not do, a budget that nobody gave is halved until it does, down to one
+ * image, and v->why_smaller says so; VR_E_MEMORY says what was needed, what was free, and how many images would fit. */
+vr_status vr_budget_fit(vitrun *v, vr_run *out, vr_run_needs needs, vr_error *err);
+void      vr_budget_tell(vitrun *v); /* in v->about */
 
 /* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
  *   merge   NULL: none */

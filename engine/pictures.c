@@ -239,7 +239,7 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const a
         double       t0 = vr_now();
         a->ms[k] = 0;
         if (images == 0) continue;
-        v->run.schedule = &v->setting[a->settings[k]].schedule;
+        vr_lanes_follow(v, &v->setting[a->settings[k]].schedule);
         if (vr_run_pictures(v, a->logits + at * (size_t)v->model.outputs, a->pictures, images, (int)at, err)) return err->code;
         a->ms[k] = 1e3 * (vr_now() - t0) / images;
         r->stages->compute += vr_now() - t0;
@@ -340,21 +340,31 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     return err->code;
 }
 
+/* Pictures that are run together: a micro-batch, which the paper's rule looks at as a whole, or several for two lanes. */
+static size_t most_together(const vitrun *v, const int *settings, int count)
+{
+    enum { TURNS = 4 };
+    bool whole = v->about.lanes == 1;
+    for (int k = 0; k < count; k++) whole |= v->setting[settings[k]].schedule.scope == VR_SCOPE_BATCH;
+    return (size_t)v->about.max_batch * (whole ? 1 : TURNS);
+}
+
 vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
                             int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err)
 {
     const int    used = v->used;
     const double started = vr_now();
-    size_t       most = (size_t)(v->run.tokens_max / v->about.tokens),
-           size = batch > 0 && (size_t)batch < most ? (size_t)batch : most;
-    vr_stages unasked;
+    size_t       size = 0;
+    vr_stages    unasked;
     if (!stages) stages = &unasked;
     *stages = (vr_stages){0};
-    if (size > count) size = count;
     for (int k = 0; k < setting_count && !err->code; k++)
         if (settings[k] < 0 || settings[k] >= v->settings)
             vr_fail(err, VR_E_USAGE, "settings", "There is no way of merging with number %d; %d are known.", settings[k],
                     v->settings);
+    if (!err->code) size = most_together(v, settings, setting_count);
+    if (batch > 0 && (size_t)batch < size) size = (size_t)batch;
+    if (size > count) size = count;
     if (!err->code && size > 0 && setting_count > INT_MAX / (int)size)
         vr_fail(err, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
     if (err->code || count == 0 || vr_cost_reserve(v, (int)size * setting_count, err)) return err->code;
@@ -370,7 +380,7 @@ vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, c
     answers a = {.settings = settings, .count = setting_count, .size = size};
     classify_all(v, &r, &a, each, user, err);
     stages->whole = vr_now() - started;
-    v->run.schedule = &v->setting[used].schedule;
+    vr_lanes_follow(v, &v->setting[used].schedule);
     v->batch_first = v->costs; /* traces are of whichever setting came last */
     return err->code;
 }

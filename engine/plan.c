@@ -74,7 +74,7 @@ static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
 
     if (run->needs.reduces) lay_out_reduction(run, device, host);
 
-    run->tokens_after = vr_arena_take(host, (size_t)(c->depth * B), sizeof *run->tokens_after);
+    run->tokens_after = vr_arena_take(host, (size_t)c->depth * (size_t)B, sizeof *run->tokens_after);
     run->offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->offsets);
     run->few_offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->few_offsets);
     run->patches = vr_arena_take(host, (size_t)B, sizeof *run->patches);
@@ -89,6 +89,39 @@ static void tokens_of_grids(const vr_model *m, int *fewest, int *most)
         if (tokens < *fewest) *fewest = tokens;
         if (tokens > *most) *most = tokens;
     }
+}
+
+int vr_run_longest(const vr_model *m)
+{
+    int fewest, most;
+    tokens_of_grids(m, &fewest, &most);
+    return most;
+}
+
+static vr_run size_up(const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget)
+{
+    int fewest, most;
+    tokens_of_grids(model, &fewest, &most);
+    const int tokens = token_budget > most ? token_budget : most;
+    return (vr_run){
+        .model = model, .backend = be, .tokens_max = tokens, .images_max = tokens / fewest, .longest = most, .needs = needs};
+}
+
+static size_t bytes_of(const vr_run *run, const vr_arena *device)
+{
+    const vr_backend *be = run->backend;
+    const vr_limits   most = limits_of(run);
+    size_t            scratch = 0, all = SIZE_MAX;
+    if (be->ops->scratch_bytes) scratch = be->ops->scratch_bytes(be, &most, run->model->config.patch, run->needs.reduces);
+    return vr_add(device->used, scratch, &all) ? all : SIZE_MAX;
+}
+
+size_t vr_run_bytes(const vr_model *model, vr_run_needs needs, int token_budget)
+{
+    vr_run   run = size_up(model, model->backend, needs, token_budget);
+    vr_arena device = {0}, host = {0};
+    lay_out(&run, &device, &host);
+    return device.overflow ? SIZE_MAX : bytes_of(&run, &device);
 }
 
 static vr_status reserve(vr_run *run, vr_error *err)
@@ -112,17 +145,9 @@ static vr_status fill_ones(vr_run *run, vr_error *err)
     return status;
 }
 
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err)
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget, vr_error *err)
 {
-    vr_backend *be = model->backend;
-    int         fewest, most;
-    tokens_of_grids(model, &fewest, &most);
-    *run = (vr_run){.model = model,
-                    .backend = be,
-                    .tokens_max = token_budget > most ? token_budget : most,
-                    .longest = most,
-                    .needs = needs};
-    run->images_max = run->tokens_max / fewest;
+    *run = size_up(model, be, needs, token_budget);
 
     vr_arena device = {0}, host = {0};
     lay_out(run, &device, &host);
@@ -131,7 +156,7 @@ vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, in
         status = vr_fail(err, VR_E_MEMORY, "plan-overflow", "A budget of %d tokens does not fit this machine's address space.",
                          run->tokens_max);
     if (status == VR_OK) status = be->ops->alloc(be, &run->device_memory, device.used, err);
-    run->device_bytes = device.used;
+    run->device_bytes = bytes_of(run, &device);
     if (status == VR_OK && !(run->host_memory = vr_alloc(host.used, 1)))
         status = vr_fail(err, VR_E_MEMORY, "", "No memory for a batch of %d images.", run->images_max);
     if (status == VR_OK) status = reserve(run, err);

@@ -57,12 +57,16 @@ struct vr_run {
     void   *tap_user;
 
     void  *device_memory, *host_memory;
-    size_t device_bytes;
+    size_t device_bytes; /* all that is planned on the device, the back end's scratch where that is known */
 };
 
 /* Plan and place the buffers for micro-batches of at most token_budget tokens (at least one image of the largest size).
+ *   be   the model's back end, or a sibling of it
  * The caller then says which schedule to follow. */
-vr_status vr_run_open(vr_run *run, const vr_model *model, vr_run_needs needs, int token_budget, vr_error *err);
+vr_status vr_run_open(vr_run *run, const vr_model *model, vr_backend *be, vr_run_needs needs, int token_budget, vr_error *err);
 void      vr_run_close(vr_run *run);
+
+int    vr_run_longest(const vr_model *model);                                     /* tokens of the largest image */
+size_t vr_run_bytes(const vr_model *model, vr_run_needs needs, int token_budget); /* device_bytes of such a run */
 
 #endif

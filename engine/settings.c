@@ -70,9 +70,9 @@ static void follow(vitrun *v, int setting)
 {
     if (setting != v->used) v->batch_first = v->costs; /* traces are of the old one: nobody may read them as the new one's */
     v->used = setting;
-    v->run.schedule = &v->setting[setting].schedule;
+    vr_lanes_follow(v, &v->setting[setting].schedule);
     v->about.merge = v->setting[setting].title;
-    v->about.activation_bytes = v->run.device_bytes;
+    vr_budget_tell(v);
 }
 
 static bool covers(vr_run_needs have, vr_run_needs want)
@@ -88,11 +88,12 @@ static vr_status fit_run(vitrun *v, const vr_schedule *schedule, vr_error *err)
     needs.reduces |= have.reduces, needs.weights |= have.weights;
     if (needs.traces < have.traces) needs.traces = have.traces;
     vr_run fresh;
-    if (vr_run_open(&fresh, &v->model, needs, v->token_budget, err)) return err->code;
+    vr_lane_close(&v->second);
+    if (vr_budget_fit(v, &fresh, needs, err)) return err->code;
     vr_run_close(&v->run);
     v->run = fresh;
     v->batch_first = v->costs; /* traces are gone */
-    return VR_OK;
+    return vr_lane_open(v, err);
 }
 
 vr_status vr_setting_add(vitrun *v, const vitrun_merge *merge, vr_error *err)

@@ -1,7 +1,7 @@
 /* vitrun.c: the public interface: open, run, close. */
 #include "internal.h"
 
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +159,7 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .dtype = vr_math_name(v->backend.math),
         .isa = v->backend.chip,
         .why_cpu = v->why_cpu,
+        .why_smaller = v->why_smaller,
         .image_height = c->recipe.crop_height,
         .image_width = c->recipe.crop_width,
         .patch = c->patch,
@@ -177,7 +178,6 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         .gmacs = plain_gmacs(m),
         .merge = v->setting[0].title,
         .recipe = c->recipe.name,
-        .activation_bytes = v->run.device_bytes,
         .load_seconds = seconds,
     };
     memcpy(v->about.mean, c->recipe.mean, sizeof v->about.mean);
@@ -186,6 +186,25 @@ static void describe(vitrun *v, const vitrun_options *o, double seconds)
         v->about.threads = vr_cpu_threads(&v->backend);
     else
         v->about.threads = o->threads ? o->threads : vr_threads_allowed("");
+    vr_budget_tell(v);
+}
+
+/* Tokens computed at once, and how many times that. */
+static vr_status set_budget(vitrun *v, const vitrun_options *o, vr_error *err)
+{
+    const int one = vr_run_longest(&v->model);
+    if (o->token_budget < 0 || o->max_batch < 0 || (o->token_budget && o->max_batch))
+        return vr_fail(err, VR_E_USAGE, "max-batch", "Give the most images or the most tokens computed at once, not both.");
+    if (o->max_batch > INT_MAX / 2 / one)
+        return vr_fail(err, VR_E_USAGE, "max-batch", "%d images of %d tokens are too many to be computed at once.",
+                       o->max_batch, one);
+    if (o->lanes < 0 || o->lanes > 2)
+        return vr_fail(err, VR_E_USAGE, "lanes", "%d micro-batches in flight cannot be; name 1 or 2, or 0 for as many as do.",
+                       o->lanes);
+    v->lanes_most = o->keep_blocks || o->keep_trace ? 1 : o->lanes; /* those are kept of one micro-batch at a time */
+    v->budget_given = o->token_budget || o->max_batch;
+    v->token_budget = o->max_batch ? o->max_batch * one : o->token_budget ? o->token_budget : v->backend.budget;
+    return VR_OK;
 }
 
 static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
@@ -206,8 +225,7 @@ static vr_status open_parts(vitrun *v, const vitrun_options *o, vr_error *err)
     if (status == VR_OK) status = load(v, o, &c, fit, err);
     vr_config_free(&c);
     if (status || load_labels(v, data_dir, err)) return err->code;
-    v->token_budget = o->token_budget > 0 ? o->token_budget : v->backend.budget;
-    if (vr_setting_add(v, o->merge, err)) return err->code;
+    if (set_budget(v, o, err) || vr_setting_add(v, o->merge, err)) return err->code;
     if (o->keep_blocks && !(v->kept = vr_alloc_zeroed((size_t)v->model.config.depth + 1, sizeof *v->kept)))
         return vr_fail(err, VR_E_MEMORY, "", "No memory to keep block outputs.");
     return VR_OK;
@@ -242,6 +260,7 @@ void vitrun_close(vitrun *v)
     vr_keep_free(v);
     free(v->cost);
     free(v->cost_tokens);
+    vr_lane_close(&v->second);
     vr_run_close(&v->run);
     vr_settings_free(v);
     vr_model_free(&v->model);
@@ -272,72 +291,47 @@ const char *vitrun_synset(const vitrun *v, int i)
 
 /* Running. */
 
-static vr_status fetch_patches(vitrun *v, float *out, int images, vr_error *err)
+static vr_status fetch_patches(const vr_run *run, float *out, int images, vr_error *err)
 {
-    const int    prefix = v->model.config.prefix, patches = v->model.grid[0].patches;
-    const size_t dim = (size_t)v->model.config.dim;
+    const vr_model *m = run->model;
+    const int       prefix = m->config.prefix, patches = m->grid[0].patches;
+    const size_t    dim = (size_t)m->config.dim;
     for (int b = 0; b < images; b++) {
-        const vr_mat rows = vr_mat_rows(v->run.t, b * (prefix + patches) + prefix, patches);
-        if (vr_fetch(&v->backend, out + (size_t)b * (size_t)v->model.outputs, dim, rows, err)) return err->code;
+        const vr_mat rows = vr_mat_rows(run->t, b * (prefix + patches) + prefix, patches);
+        if (vr_fetch(run->backend, out + (size_t)b * (size_t)m->outputs, dim, rows, err)) return err->code;
     }
     return VR_OK;
 }
 
 /* The answers of a micro-batch, [images, outputs]. */
-static vr_status fetch_answers(vitrun *v, float *out, int images, vr_error *err)
+static vr_status fetch_answers(const vr_run *run, float *out, int images, vr_error *err)
 {
-    const vr_config *c = &v->model.config;
-    const vr_run    *run = &v->run;
-    vr_backend      *be = &v->backend;
-    const size_t     outputs = (size_t)v->model.outputs;
-    if (v->model.head.data) return vr_fetch(be, out, outputs, vr_mat_rows(run->logits, 0, images), err);
-    if (v->model.answer == VR_FEATURES_PATCHES) return fetch_patches(v, out, images, err);
+    const vr_model  *m = run->model;
+    const vr_config *c = &m->config;
+    vr_backend      *be = run->backend;
+    const size_t     outputs = (size_t)m->outputs;
+    if (m->head.data) return vr_fetch(be, out, outputs, vr_mat_rows(run->logits, 0, images), err);
+    if (m->answer == VR_FEATURES_PATCHES) return fetch_patches(run, out, images, err);
     if (vr_fetch(be, out, outputs, vr_mat_rows(run->normed, 0, images), err)) return err->code;
-    if (v->model.answer == VR_FEATURES_HEAD && c->head == VR_HEAD_DISTILLED)
+    if (m->answer == VR_FEATURES_HEAD && c->head == VR_HEAD_DISTILLED)
         return vr_fetch(be, out + c->dim, outputs, vr_mat_rows(run->pooled, 0, images), err);
     return VR_OK;
 }
 
-static int tokens_of(const vr_model *m, const vr_picture *p)
+int vr_tokens_of(const vr_model *m, const vr_picture *p)
 {
     return m->config.prefix + (p->height / m->config.patch) * (p->width / m->config.patch);
 }
 
-/* One micro-batch. */
-static vr_status run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
+vr_status vr_run_batch(vitrun *v, vr_run *run, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
-    const vr_ops *ops = v->backend.ops;
-    v->batch_first = v->costs = first; /* those before it have lost their traces */
-    vr_forward(&v->run, in, images);
-    if (ops->finish(&v->backend, err)) return err->code;
-    if (v->run.tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
-    if (fetch_answers(v, logits, images, err)) return err->code;
+    vr_forward(run, in, images);
+    if (run->backend->ops->finish(run->backend, err)) return err->code;
+    if (run->tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
+    if (fetch_answers(run, logits, images, err)) return err->code;
     for (int b = 0; b < images; b++) {
-        const int patches = tokens_of(&v->model, &in[b]) - v->model.config.prefix;
-        vr_cost_of(v, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);
-    }
-    v->costs = first + images;
-    return VR_OK;
-}
-
-/* How many of the pictures, at least one, fit a micro-batch. */
-static int cut_batch(const vr_run *run, const vr_picture *in, int images)
-{
-    int count = 0, tokens = 0;
-    while (count < images && count < run->images_max) {
-        tokens += tokens_of(run->model, &in[count]);
-        if (tokens > run->tokens_max) break;
-        count++;
-    }
-    return count;
-}
-
-vr_status vr_run_pictures(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
-{
-    for (int done = 0, count; done < images; done += count) {
-        count = cut_batch(&v->run, in + done, images - done);
-        if (run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, in + done, count, first + done, err))
-            return err->code;
+        const int patches = vr_tokens_of(&v->model, &in[b]) - v->model.config.prefix;
+        vr_cost_of(run, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);
     }
     return VR_OK;
 }
@@ -355,7 +349,7 @@ static vr_status check_logits(const vitrun *v, const float *logits, int images, 
 /* The paper's rule looks at the whole batch, so the batch may not be cut. */
 static vr_status check_scope(const vitrun *v, int images, vr_error *err)
 {
-    const int most = v->run.tokens_max / v->about.tokens;
+    const int most = v->about.max_batch;
     if (v->run.schedule->scope != VR_SCOPE_BATCH || images <= most) return VR_OK;
     return vr_fail(
         err, VR_E_USAGE, "scope",

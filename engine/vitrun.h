@@ -72,7 +72,9 @@ typedef struct {
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
     const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
     int                 more_sizes_count;
-    int                 token_budget; /* most tokens computed at once; 0: chosen for the device */
+    int                 token_budget; /* most tokens computed at once; 0: chosen for the device, fewer where memory is short */
+    int                 max_batch;    /* the same in images (of the largest size); 0: as token_budget says */
+    int                 lanes;        /* micro-batches in flight at once: 1, or 0: two on a GPU, where memory does */
     int                 keep_blocks;  /* 1: keep every block's output for vitrun_block_output */
     int                 keep_trace;   /* 1: keep what became of each token for vitrun_token_map */
     const char         *features;     /* NULL: answers are logits; "cls", "mean", "patches", "logits-input": see vitrun_run */
@@ -112,8 +114,11 @@ typedef struct {
     const char *recipe;                   /* preprocessing in words: "bicubic-248-crop224" */
     float       mean[3], std[3];
     size_t      activation_bytes; /* planned at opening */
+    int         max_batch;        /* images of the model's own size that make up a micro-batch */
+    int         lanes;            /* micro-batches in flight at once: 1 or 2 */
     double      load_seconds;
-    const char *why_cpu; /* why device "auto" became the CPU, and device NULL with a GPU at hand; else "" */
+    const char *why_cpu;     /* why device "auto" became the CPU, and device NULL with a GPU at hand; else "" */
+    const char *why_smaller; /* why fewer images are computed at once than suit the device, for want of memory; else "" */
 } vitrun_about_t;
 const vitrun_about_t *vitrun_about(const vitrun *v);
 

@@ -2,7 +2,7 @@
  * the oracle in tests/reference.  engine/ speaks to a device through this header and in no other way.
  *
  * The contract.  The caller gives views that lie inside memory from alloc(), with outputs that do not overlap inputs
- * unless the verb says so, and calls from one thread.  The back end keeps the order of calls, accumulates in at least
+ * unless the verb says so, and calls from one thread at a time.  The back end keeps the order of calls, accumulates in at least
  * f32, never allocates after reserve(), writes only the cells of the view (never the gap between cols and stride), and
  * gives an image's rows the same bits whatever the other images of the batch, its place in it, and the thread count.
  * Shapes are asserted: a wrong one is our own fault.  Verbs of arithmetic return nothing; the first fault is held and
@@ -214,6 +214,9 @@ typedef struct vr_ops {
     /* Life and memory: may fail, and say so. */
     vr_status (*open)(vr_backend *be, const vr_wish *wish, vr_error *err);
     void (*close)(vr_backend *be);
+    /* Another one on the same device, for a second thread: it reads what `of` has packed and put so far, and is closed before
+     * it.  NULL: one is enough, as on a CPU, whose threads are all at work in one. */
+    vr_status (*open_sibling)(vr_backend *be, vr_backend *of, vr_error *err);
     vr_status (*alloc)(vr_backend *be, void **out, size_t bytes, vr_error *err); /* aligned to 64 bytes */
     void (*free)(vr_backend *be, void *p);
     vr_status (*put)(vr_backend *be, void *dst, const void *host, size_t bytes, vr_error *err);
@@ -224,6 +227,12 @@ typedef struct vr_ops {
     void (*unpack)(vr_backend *be, vr_weight *w);
     vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */
+    void (*unreserve)(vr_backend *be); /* give all scratch back; nothing runs until it is reserved anew */
+
+    /* Memory of a device's own; NULL where it is the system's: what reserve() and reserve_reduction() take of it, and what is
+     * free, 0 where nobody knows. */
+    size_t (*scratch_bytes)(const vr_backend *be, const vr_limits *most, int patch, bool reduces);
+    size_t (*free_bytes)(vr_backend *be);
     vr_status (*finish)(vr_backend *be, vr_error *err); /* wait; report the first fault held */
 
     /* Arithmetic. */

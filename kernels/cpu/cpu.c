@@ -87,13 +87,21 @@ static vr_status cpu_open(vr_backend *be, const vr_wish *wish, vr_error *err)
     return VR_OK;
 }
 
+static void cpu_unreserve(vr_backend *be)
+{
+    vr_cpu_impl *impl = impl_of(be);
+    free(impl->scratch);
+    impl->scratch = NULL;
+    impl->scratch_stride = 0;
+    vr_reduction_release(&impl->reduction);
+}
+
 static void cpu_close(vr_backend *be)
 {
     vr_cpu_impl *impl = impl_of(be);
     if (!impl) return;
     vr_threads_close(impl->crew);
-    free(impl->scratch);
-    vr_reduction_release(&impl->reduction);
+    cpu_unreserve(be);
     free(impl);
     be->impl = NULL;
 }
@@ -214,6 +222,7 @@ const vr_ops vr_cpu = {
     .unpack = cpu_unpack,
     .reserve = cpu_reserve,
     .reserve_reduction = cpu_reserve_reduction,
+    .unreserve = cpu_unreserve,
     .finish = cpu_finish,
     .patch_embed = vr_cpu_patch_embed,
     .layernorm = vr_cpu_layernorm,

@@ -90,13 +90,41 @@ static vr_status cuda_open(vr_backend *be, const vr_wish *wish, vr_error *err)
     return status;
 }
 
+/* ---- finish ---- */
+
+static vr_status cuda_finish(vr_backend *be, vr_error *err)
+{
+    const vr_cuda_impl *impl = vr_cuda_begin(be);
+    if (impl) vr_cuda_check(&be->fault, cudaStreamSynchronize(impl->gpu.stream), "what was queued on the GPU");
+    if (impl && impl->watch && !be->fault.code) vr_cuda_check(&be->fault, vr_watch_collect(impl->watch), "measuring kernels");
+    const vr_error fault = be->fault;
+    be->fault = (vr_error){0};
+    return fault.code == VR_OK ? VR_OK : vr_fail(err, fault.code, fault.rule, "%s", fault.text);
+}
+
+/* ---- siblings ---- */
+
+/* What is on its way to the device on one stream, another must not read before it is there. */
+static vr_status cuda_open_sibling(vr_backend *be, vr_backend *of, vr_error *err)
+{
+    const vr_cuda_impl *impl = of->impl;
+    const vr_wish       wish = {.device = impl->device, .math = of->math, .deterministic = impl->deterministic};
+    vr_status           status = cuda_finish(of, err);
+    return status ? status : cuda_open(be, &wish, err);
+}
+
 /* ---- reserve ---- */
+
+static bool pixel_bytes(const vr_limits *most, int patch, size_t *bytes)
+{
+    return vr_mul((size_t)most->rows, 3 * sizeof(float) * (size_t)patch * (size_t)patch, bytes);
+}
 
 static vr_status reserve_pixels(vr_backend *be, const vr_limits *most, int patch, vr_error *err)
 {
     vr_cuda_impl *impl = be->impl;
-    size_t        cells = 0, bytes = 0;
-    if (!vr_mul((size_t)most->rows, 3 * (size_t)patch * (size_t)patch, &cells) || !vr_mul(cells, sizeof(float), &bytes))
+    size_t        bytes = 0;
+    if (!pixel_bytes(most, patch, &bytes))
         return vr_fail(err, VR_E_MEMORY, "", "Pictures of %d patches do not fit the GPU's address space.", most->rows);
     if (bytes <= impl->pixel_room) return VR_OK;
     vr_cuda_free(be, impl->pixels);
@@ -121,16 +149,30 @@ static vr_status cuda_reserve(vr_backend *be, const vr_limits *most, int head_si
     return status ? status : reserve_pixels(be, most, patch, err);
 }
 
-/* ---- finish ---- */
-
-static vr_status cuda_finish(vr_backend *be, vr_error *err)
+static void cuda_unreserve(vr_backend *be)
 {
-    const vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_check(&be->fault, cudaStreamSynchronize(impl->gpu.stream), "what was queued on the GPU");
-    if (impl && impl->watch && !be->fault.code) vr_cuda_check(&be->fault, vr_watch_collect(impl->watch), "measuring kernels");
-    const vr_error fault = be->fault;
-    be->fault = (vr_error){0};
-    return fault.code == VR_OK ? VR_OK : vr_fail(err, fault.code, fault.rule, "%s", fault.text);
+    vr_cuda_impl *impl = be->impl;
+    vr_cuda_free(be, impl->pixels);
+    impl->pixels = NULL;
+    impl->pixel_room = 0;
+    vr_cuda_uploads_release(be);
+    vr_cuda_reduction_release(be);
+}
+
+static size_t cuda_scratch_bytes(const vr_backend *be, const vr_limits *most, int patch, bool reduces)
+{
+    size_t pixels = 0;
+    (void)be;
+    if (!pixel_bytes(most, patch, &pixels)) return SIZE_MAX;
+    return pixels + vr_cuda_uploads_bytes(most->images) + (reduces ? vr_cuda_reduction_bytes(most) : 0);
+}
+
+static size_t cuda_free_bytes(vr_backend *be)
+{
+    size_t free_bytes = 0, all = 0;
+    if (!vr_cuda_begin(be) || cudaMemGetInfo(&free_bytes, &all) == cudaSuccess) return free_bytes;
+    cudaGetLastError();
+    return 0;
 }
 
 /* ---- watch ---- */
@@ -147,6 +189,7 @@ const vr_ops vr_cuda = {
     .name = "cuda",
     .open = cuda_open,
     .close = cuda_close,
+    .open_sibling = cuda_open_sibling,
     .alloc = vr_cuda_alloc,
     .free = vr_cuda_free,
     .put = vr_cuda_put,
@@ -155,6 +198,9 @@ const vr_ops vr_cuda = {
     .unpack = vr_cuda_unpack,
     .reserve = cuda_reserve,
     .reserve_reduction = vr_cuda_reserve_reduction,
+    .unreserve = cuda_unreserve,
+    .scratch_bytes = cuda_scratch_bytes,
+    .free_bytes = cuda_free_bytes,
     .finish = cuda_finish,
     .patch_embed = vr_cuda_patch_embed,
     .layernorm = vr_cuda_layernorm,

@@ -102,6 +102,8 @@ void      vr_cuda_stages_close(vr_cuda_impl *impl);
 
 /* Room for small arrays of a batch of so many images. */
 vr_status vr_cuda_uploads_reserve(vr_backend *be, int images, vr_error *err);
+void      vr_cuda_uploads_release(vr_backend *be);
+size_t    vr_cuda_uploads_bytes(int images); /* of the device */
 void      vr_cuda_uploads_close(vr_cuda_impl *impl);
 /* A copy on the device, good for what is queued next; NULL after a fault. */
 const void *vr_cuda_upload(vr_backend *be, const void *host, size_t bytes);
@@ -127,6 +129,8 @@ void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index);
 
 /* ---- backend_reduce.c ---- */
 vr_status vr_cuda_reserve_reduction(vr_backend *be, const vr_limits *most, vr_error *err);
+void      vr_cuda_reduction_release(vr_backend *be);
+size_t    vr_cuda_reduction_bytes(const vr_limits *most); /* of the device */
 void      vr_cuda_reduction_close(vr_cuda_impl *impl);
 void vr_cuda_mame(vr_backend *be, vr_tokens *out, const vr_tokens *in, vr_mat feature, const vr_mame *how, vr_trace *trace);
 void vr_cuda_mare(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_mare mode);

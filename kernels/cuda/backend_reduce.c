@@ -31,6 +31,16 @@ static void release(vr_reduction *r)
     *r = (vr_reduction){.counted = r->counted};
 }
 
+void vr_cuda_reduction_release(vr_backend *be) { release(&((vr_cuda_impl *)be->impl)->reduction); }
+
+size_t vr_cuda_reduction_bytes(const vr_limits *most)
+{
+    vr_trace nowhere;
+    vr_arena count = {0};
+    vr_trace_lay_out(&nowhere, &count, most, true);
+    return scratch_for(most) + count.used;
+}
+
 void vr_cuda_reduction_close(vr_cuda_impl *impl)
 {
     release(&impl->reduction);

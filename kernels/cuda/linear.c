@@ -94,6 +94,8 @@ static cudaDataType_t data_type(vr_dtype type)
     return type == VR_F32 ? CUDA_R_32F : type == VR_F16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
+static vr_status code_of(cublasStatus_t s) { return s == CUBLAS_STATUS_ALLOC_FAILED ? VR_E_MEMORY : VR_E_DEVICE; }
+
 /* The first failure stays. */
 static void keep(cublasStatus_t *status, cublasStatus_t next)
 {
@@ -200,7 +202,7 @@ static const vr_plan *plan_for(vr_backend *be, vr_mat y, vr_mat x, const vr_weig
     forget(&impl->lt, &p);
     if (s != CUBLAS_STATUS_SUCCESS) {
         *plan = (vr_plan){0};
-        vr_fail(&be->fault, VR_E_DEVICE, "cublaslt", "cuBLASLt knows no way to multiply %d rows by a weight of %d x %d: %s.",
+        vr_fail(&be->fault, code_of(s), "cublaslt", "cuBLASLt knows no way to multiply %d rows by a weight of %d x %d: %s.",
                 key.bucket, w->out, w->in, impl->lt.status_string(s));
         return NULL;
     }
@@ -238,7 +240,7 @@ void vr_cuda_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_a
     if (!plan) return;
     const cublasStatus_t s = multiply(be, y, x, w, into, plan);
     if (s != CUBLAS_STATUS_SUCCESS) {
-        vr_fail(&be->fault, VR_E_DEVICE, "cublaslt", "cuBLASLt failed to multiply %d rows by a weight of %d x %d: %s.", x.rows,
+        vr_fail(&be->fault, code_of(s), "cublaslt", "cuBLASLt failed to multiply %d rows by a weight of %d x %d: %s.", x.rows,
                 w->out, w->in, impl->lt.status_string(s));
         return;
     }

@@ -150,10 +150,22 @@ static void free_uploads(vr_cuda_impl *impl)
     place_uploads(impl, 0);
 }
 
+/* The largest array that is uploaded is that of the pictures. */
+static size_t upload_room(int images) { return (((size_t)images + 1) * sizeof(vr_gpu_picture) + 255) / 256 * 256; }
+
+size_t vr_cuda_uploads_bytes(int images) { return UPLOADS * upload_room(images); }
+
+void vr_cuda_uploads_release(vr_backend *be)
+{
+    vr_cuda_impl *impl = be->impl;
+    if (make_current(impl, NULL) == VR_OK && cudaStreamSynchronize(impl->gpu.stream) != cudaSuccess) cudaGetLastError();
+    free_uploads(impl);
+}
+
 vr_status vr_cuda_uploads_reserve(vr_backend *be, int images, vr_error *err)
 {
     vr_cuda_impl *impl = be->impl;
-    const size_t  room = (((size_t)images + 1) * sizeof(vr_gpu_picture) + 255) / 256 * 256;
+    const size_t  room = upload_room(images);
     vr_status     status = make_current(impl, err);
     if (status || room <= impl->upload_room) return status;
     status = vr_cuda_check(err, cudaStreamSynchronize(impl->gpu.stream), "cudaStreamSynchronize");

@@ -24,6 +24,18 @@ for merge in 'tome --r 3' 'evit --merge-layers 1,2'; do same_as_cpu "classify --
 same_as_cpu 'tokens' tokens -m "$AVG" tests/pictures/rgb.png --merge mame --tau 0.5 --json
 export VITRUN_FAKE_CUDA_STREAMS=late
 same_as_cpu 'work done as late as CUDA allows' classify -m "$AVG" $PICTURES -b 1 --merge mame --tau 0.5
+
+# Two lanes: which of them computes a picture is chance, and shows nowhere.
+MANY="$PICTURES tests/pictures/china.jpg tests/pictures/flower.jpg tests/pictures/tall.jpg tests/pictures/wide.jpg tests/pictures/cmyk.jpg"
+for streams in late now; do
+    export VITRUN_FAKE_CUDA_STREAMS=$streams
+    for merge in none 'mame --tau 0.5' 'mame --tau 0.5 --restore 2'; do
+        same_as_cpu "two lanes, $streams, --merge $merge" classify -m "$AVG" $MANY --max-batch 1 --merge $merge
+    done
+    same_as_cpu "two lanes, $streams, --merge tome" classify -m "$CLS" $MANY --max-batch 2 --merge tome --r 3
+done
+run vitrun info --json "$AVG" --device cuda
+check 'two lanes is how it is' prints '"lanes":2'
 unset VITRUN_FAKE_CUDA_STREAMS
 
 exits 'info' 0 info "$CLS" --device cuda
@@ -43,8 +55,8 @@ VITRUN_FAKE_CUDA_FAIL=1:35 exits 'an old driver' 7 info "$CLS" --device cuda
 check 'an old driver: said so' says 'The NVIDIA driver is too old'
 exits 'no such GPU' 7 info "$CLS" --device cuda:3
 check 'no such GPU: how many there are' says 'this machine has 1'
-VITRUN_FAKE_CUDA_MEMORY=9000000 exits 'too little memory' 6 info "$CLS" --device cuda
-check 'too little memory: how much was asked' says 'The GPU refused'
+VITRUN_FAKE_CUDA_MEMORY=8500000 exits 'too little memory for the weights' 6 info "$CLS" --device cuda
+check 'too little memory for the weights: how much was asked' says 'The GPU refused'
 VITRUN_PLUGIN_PATH=$BUILD/cuda_host/libfakecuda.so exits 'no plugin' 7 info "$CLS" --device cuda
 check 'no plugin: said so' says 'is no plugin of vitrun'
 

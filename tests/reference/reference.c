@@ -277,6 +277,14 @@ static vr_status reference_reserve_reduction(vr_backend *be, const vr_limits *mo
     return VR_OK;
 }
 
+static void reference_unreserve(vr_backend *be)
+{
+    reference *impl = be->impl;
+    free(impl->scores);
+    impl->scores = NULL;
+    impl->tokens_max = 0;
+}
+
 static vr_status reference_finish(vr_backend *be, vr_error *err)
 {
     (void)be, (void)err;
@@ -295,6 +303,7 @@ const vr_ops vr_reference = {
     .unpack = reference_unpack,
     .reserve = reference_reserve,
     .reserve_reduction = reference_reserve_reduction,
+    .unreserve = reference_unreserve,
     .finish = reference_finish,
     .patch_embed = reference_patch_embed,
     .layernorm = reference_layernorm,
