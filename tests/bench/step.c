@@ -1,9 +1,11 @@
 /* step: a model that runs once for every line on its standard input and answers with the seconds that took.
  *
- *     step MODEL THREADS BATCH PIXELS LOGITS
+ *     step MODEL THREADS BATCH PIXELS LOGITS [METHOD TAU]
  *
- * PIXELS holds BATCH images of the model's size as raw f32; LOGITS is written once, by the first run.  Made for
- * peers.py, which runs several engines in turn on the same work; uses vitrun.h alone. */
+ * PIXELS holds BATCH images of the model's size as raw f32; LOGITS is written once, by the first run, which is followed by
+ * a line: what computes, in which type, and the GMACs of an image on average, without merging's own.  METHOD and TAU say how
+ * tokens are merged.  Runs on a GPU where one can be used.  Made for peers.py, here and in tests/gpu, which runs several
+ * engines in turn on the same work; uses vitrun.h alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,18 +19,32 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* GMACs of an image of the last run, on average. */
+static double average_cost(const vitrun *v, int batch)
+{
+    double sum = 0;
+    for (int i = 0; i < batch; i++) {
+        double gmacs = 0;
+        vitrun_cost(v, i, NULL, &gmacs, NULL, NULL);
+        sum += gmacs;
+    }
+    return sum / batch;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: step MODEL THREADS BATCH PIXELS LOGITS\n");
+    if (argc != 6 && argc != 8) {
+        fprintf(stderr, "usage: step MODEL THREADS BATCH PIXELS LOGITS [METHOD TAU]\n");
         return 2;
     }
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    vitrun_merge   merge = {0};
     const int      batch = atoi(argv[3]);
     o.model = argv[1];
     o.threads = atoi(argv[2]);
+    if (argc == 8) merge.method = argv[6], merge.tau = argv[7], o.merge = &merge;
     if (vitrun_open(&v, &o, &e)) {
         fprintf(stderr, "step: %s\n", e.text);
         return e.code;
@@ -50,7 +66,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "step: %s\n", e.text);
         return 5;
     }
-    printf("%s %s\n", about->isa, about->dtype);
+    printf("%s %s %.6f\n", about->isa, about->dtype, average_cost(v, batch));
     fflush(stdout);
     for (int c; (c = getchar()) != EOF;) {
         if (c != '\n') continue;
