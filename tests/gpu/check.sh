@@ -48,7 +48,7 @@ find_libraries() {
     LIBRARIES=$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LIBRARIES
     [ -z "${VITRUN_CUBLASLT:-}${CHECK_PLUGIN:-}" ] || return 0
-    for dir in ${LD_LIBRARY_PATH//:/ } /usr/local/cuda/lib64 /usr/local/cuda-*/lib64 $(python_folders); do
+    for dir in $(tr : ' ' <<<"${LD_LIBRARY_PATH:-}") /usr/local/cuda/lib64 /usr/local/cuda-*/lib64 $(python_folders); do
         for file in "$dir"/libcublasLt.so.13 "$dir"/libcublasLt.so.12; do
             if [ -e "$file" ]; then
                 export VITRUN_CUBLASLT=$file LIBRARIES=$LIBRARIES:$dir
@@ -68,12 +68,13 @@ ours() {
     LD_LIBRARY_PATH=$LIBRARIES "$HERE/$program" "$@"
 }
 
-# ON: the GPU's name, "none", or what stands in for it; WHY_NOT: why there is none.
+# ON: the GPU's name, "none", or what stands in for it; WHY_NOT: why nothing can be run; its exit status tells whether that is
+# a fault.
 find_gpu() {
     local text
     ON=none DRIVER=none EMULATED=no WHY_NOT=''
     if ! text=$(ours vitrun devices --json 2>&1); then
-        WHY_NOT="vitrun does not start on this machine: $text (it needs glibc $(about glibc); $(ldd --version 2>/dev/null | head -1) is here)"
+        WHY_NOT="vitrun does not start: $text (it needs glibc $(about glibc), and $(ldd --version 2>/dev/null | sed -n '1s/.* //p') is here)"
         return 1
     fi
     if [[ $text == *'"available":true'* ]]; then
@@ -95,8 +96,8 @@ run_part() {
     local part=$1 status=0 rows=$SCRATCH/rows verdict='not measured' note=''
     : >"$rows"
     if [ -n "$WHY_NOT" ]; then
-        status=77
-        note=$WHY_NOT
+        status=$((starts ? 77 : 1))
+        note='nothing can be run here'
     else
         timeout -k 10 "$LIMIT" "$BASH" "$HERE/check.sh" --inside "$part" "$SCRATCH" >"$rows" 2>"$SCRATCH/log"
         status=$?
@@ -105,11 +106,13 @@ run_part() {
     case $status in
     0) ;;
     77) verdict=skipped ;;
-    124 | 137) note="stopped after $LIMIT seconds" ;;
+    124) note="stopped after $LIMIT seconds" ;;
+    137) note="killed: it did not stop after $LIMIT seconds, or memory was short" ;;
     *) verdict=failed ;;
     esac
+    case $part:$status in golden*:1?? | invariance:1?? | sanitizer*:1??) verdict=failed ;; esac
     say_missing_figures "$part" "$verdict" "$note" "$rows" >>"$rows"
-    [ "$status" -eq 0 ] || [ -s "$rows" ] || say_verdict "$part" "$part" "$verdict" "$note" >"$rows"
+    [ "$status" -eq 0 ] || grep -q "\"verdict\":\"$verdict" "$rows" || say_verdict "$part" "$part" "$verdict" "$note" >>"$rows"
     merge_rows "$rows" "$part"
     {
         echo "== $part: exit status $status"
@@ -117,12 +120,7 @@ run_part() {
     } >>"$LOG"
     rm -f "$SCRATCH/why" "$SCRATCH/log"
     echo "$part: $(sed -n 's/.*"verdict":"\([^"]*\)".*/\1/p' "$rows" | grep . | sort | uniq -c | tr -s ' \n' ' ' | sed 's/ $//')${note:+ ($note)}"
-    case $part:$status in
-    *:0 | *:77) ! grep -q '"verdict":"failed"' "$rows" ;;
-    golden* | invariance* | sanitizer*) false ;;
-    *:124 | *:137) true ;; # a measurement that took too long
-    *) false ;;
-    esac
+    ! grep -q '"verdict":"failed' "$rows"
 }
 
 if [ "${1:-}" = --inside ]; then
@@ -148,17 +146,23 @@ RESULTS=${OUT:-$HERE/results}
 mkdir -p "$RESULTS" && SCRATCH=$(mktemp -d) || exit 2
 trap 'rm -rf "$SCRATCH"' EXIT
 JSON=$RESULTS/gpu-check.json TABLE=$RESULTS/gpu-check.md LOG=$RESULTS/gpu-check.log
-[ -f "$JSON" ] || { [ -f "$HERE/results/gpu-check.json" ] && cp "$HERE/results/gpu-check.json" "$JSON"; }
-failed=0
+failed=0 starts=1
 find_libraries
-find_gpu || failed=1
-earlier=$(rows_of "$JSON" | grep -v '"on":"none"' | grep -vF "\"on\":$(quoted "$ON")" | head -1)
-if [ -n "$earlier" ] || { [ -f "$JSON" ] && [ "$ON" != none ] && ! grep -qF "\"commit\":$(quoted "$(about commit)")" "$JSON"; }; then
+find_gpu || starts=0
+# Results of this commit and device, or of none.
+fit() {
+    rows_of "$1" | grep -v '"on":"none"' >"$SCRATCH/earlier"
+    [ -s "$SCRATCH/earlier" ] || return 0
+    grep -qF "\"commit\":$(quoted "$(about commit)")" "$1" && ! grep -qvF "\"on\":$(quoted "$ON")" "$SCRATCH/earlier"
+}
+if [ ! -f "$JSON" ] && [ -f "$HERE/results/gpu-check.json" ] && fit "$HERE/results/gpu-check.json"; then
+    cp "$HERE/results/gpu-check.json" "$JSON"
+elif ! fit "$JSON"; then
     echo "check.sh: $JSON holds results of another device or commit; name another folder with OUT=DIR" >&2
     exit 2
 fi
 if [ -n "$WHY_NOT" ]; then
-    echo "check.sh: nothing can be checked here, all is skipped. $WHY_NOT"
+    echo "check.sh: nothing can be run here. $WHY_NOT"
 else
     echo "check.sh: on $ON, driver $DRIVER"
 fi

@@ -86,7 +86,7 @@ largest_difference() { # NAME FLAG...
 part_invariance() {
     local tau=0.8
     INVARIANT_MODEL=$HERE/model INVARIANT_PICTURES=("$HERE"/pictures/*)
-    [ "$EMULATED" = no ] || { INVARIANT_MODEL=$TINY tau=0.5 INVARIANT_PICTURES=("${INVARIANT_PICTURES[@]:0:9}"); }
+    [ "$EMULATED" = no ] || { INVARIANT_MODEL=$TINY tau=0.5 INVARIANT_PICTURES=("${INVARIANT_PICTURES[@]:0:3}"); }
     same_bits '--deterministic: the same bits in batches of 1, 7 and 64'
     same_bits '--deterministic with MaMe: the same bits in batches of 1, 7 and 64' --merge mame --tau $tau
     largest_difference 'without --deterministic: largest difference between batches of 1 and 64'
@@ -124,16 +124,23 @@ part_sanitizer_races() { sanitizer sanitizer-races 'compute-sanitizer racecheck'
 
 # ---- speed, without Python ----
 
+# What bench runs on: the pack's photographs where it takes pictures.
+find_pictures() {
+    PICTURES=()
+    if ours vitrun bench --help | grep -q -e '--synthetic'; then PICTURES=("$HERE"/pictures/*); fi
+}
+
 bench_rows() { # LABEL FLAG...
     local label=$1
     shift
-    ours vitrun bench -q --json --device cuda "$@" | grep '"img_per_s":' | while IFS= read -r line; do
+    ours vitrun bench -q --json --device cuda "$@" "${PICTURES[@]}" | grep '"img_per_s":' | while IFS= read -r line; do
         field() { sed "s/.*\"$1\":\"\{0,1\}\([^,\"]*\).*/\1/" <<<"$line"; }
         say_value speed "$label, batch $(field batch), merging $(field merge)" "$(field img_per_s)" img/s \
             "p50 $(field ms_p50) ms, p90 $(field ms_p90) ms, $(field dtype), pixels: $(field input), GMACs $(field gmacs)"
     done
 }
 part_speed() {
+    find_pictures
     if [ "$EMULATED" = yes ]; then
         bench_rows 'a tiny model' -m "$TINY" -b 1 -r 1 --min-seconds 0
         return
@@ -181,10 +188,23 @@ part_cold() {
         'whole process, median of 7, files cached'
 }
 
-part_kernels() {
-    only_on_a_gpu
+# ---- kernel by kernel ----
+
+kernels_csv() { # FLAG...: the rows of bench --kernels; what counts is said by the end of a row: verb,kernel,launches,ms,share,...
     ours vitrun bench --help | grep -q -e '--kernels' || skip 'bench has no --kernels'
-    skip 'not read yet'
+    ours vitrun bench --kernels -q --format csv --device cuda "$@" "${PICTURES[@]}" >"$SCRATCH/kernels" || skip 'bench --kernels failed'
+    sed 1d "$SCRATCH/kernels" >&2
+}
+part_kernels() {
+    local verb kernel ms share
+    only_on_a_gpu
+    find_pictures
+    kernels_csv --arch deit_base_patch16_224 --random --fp16 -b 256 --merge mame --tau 0.8
+    say_value kernels "merge kernels' share of the step" "$(awk -F, 'NR > 1 && $(NF - 8) ~ /^(mame|tome|evit|diffrate|mare)/ { n += $(NF - 4) }
+        END { printf "%.2f", 100 * n }' "$SCRATCH/kernels")" % 'DeiT-B, batch 256, MaMe, tau 0.8'
+    while IFS=, read -r verb kernel ms share; do
+        say_value kernels "$verb${kernel:+: $kernel}" "$ms" ms "$(awk -v s="$share" 'BEGIN { printf "%.1f", 100 * s }') % of the step"
+    done < <(awk -F, 'NR > 1 { print $(NF - 8) "," $(NF - 7) "," $(NF - 5) "," $(NF - 4) }' "$SCRATCH/kernels")
 }
 
 # ---- beside torch ----
@@ -206,7 +226,19 @@ say_measured() { # PART
     local name value unit note
     while IFS=$'\t' read -r name value unit note; do say_value "$1" "$name" "$value" "$unit" "$note"; done <"$SCRATCH/measured"
 }
-part_attention() { peers attention attention; }
+part_attention() {
+    local cudnn
+    peers attention attention || return
+    cudnn=$(awk -F'\t' '/cudnn/ && $2 + 0 > 0 { print $2 }' "$SCRATCH/measured")
+    [ -n "$cudnn" ] || skip "torch's SDPA by cuDNN does not work here"
+    find_pictures
+    kernels_csv --arch deit_base_patch16_224 --random --fp16 -b 64
+    # By useful flops a second, since our attention's calls are of as many images as fit the plan.
+    say_value attention "attention, 197 tokens, head 64, batch 64: speed / cuDNN's SDPA" "$(awk -F, -v us="$cudnn" '
+        NR > 1 && $(NF - 8) == "attention" { ms += $(NF - 5); flops += $(NF - 1) }
+        END { if (ms > 0) printf "%.3f", flops / (ms * 1e-3) / (4 * 64 * 12 * 197 * 197 * 64 / (us * 1e-6)) }' "$SCRATCH/kernels")" x \
+        'by useful flops a second, DeiT-B, the last block with its class rows alone included'
+}
 part_peers_deit_base() { peers peers-deit_base deit_base; }
 part_peers_latency() { peers peers-latency latency; }
 part_peers_deit_small() { peers peers-deit_small deit_small; }

@@ -16,9 +16,9 @@ json_row() { # PART NAME VALUE UNIT MUST GOAL VERDICT NOTE
 }
 
 judged() { # VALUE MUST GOAL BETTER
+    [ "$EMULATED" = no ] || { echo emulated && return; }
     [ -n "$2$3" ] || return 0
     is_number "$1" || { echo 'not measured' && return; }
-    [ "$EMULATED" = no ] || { echo emulated && return; }
     awk -v v="$1" -v must="$2" -v goal="$3" -v better="$4" '
         function good(limit) { return better == "less" ? v + 0 <= limit + 0 : v + 0 >= limit + 0 }
         BEGIN {
@@ -35,7 +35,7 @@ say_value() { # PART NAME VALUE UNIT NOTE
     IFS='|' read -r _ _ unit must goal better < <(figures | awk -F'|' -v part="$1" -v name="$2" '$1 == part && $2 == name')
     json_row "$1" "$2" "$3" "$4" "${must:-}" "${goal:-}" "$(judged "$3" "${must:-}" "${goal:-}" "${better:-}")" "$5"
 }
-say_verdict() { json_row "$1" "$2" '' '' '' '' "$3" "$4"; }
+say_verdict() { json_row "$1" "$2" '' '' '' '' "$3$([ "$EMULATED" = no ] || echo ' (emulated)')" "$4"; }
 
 # The figures that are reported on in any case, of one part: those that PRODUCED does not hold yet get VERDICT.
 say_missing_figures() { # PART VERDICT NOTE PRODUCED
@@ -54,9 +54,9 @@ merge_rows() { # FILE-OF-ROWS PART
         if [ "$part" = "$2" ]; then cat "$1"; else grep -F "{\"part\":\"$part\"," "$SCRATCH/all"; fi
     done >"$SCRATCH/merged"
     {
-        printf '{"what":"vitrun gpu-check","version":%s,"commit":%s,"packed":%s,"device":%s,"driver":%s,"emulated":%s,"rows":[\n' \
+        printf '{"what":"vitrun gpu-check","version":%s,"commit":%s,"packed":%s,"device":%s,"why_not":%s,"driver":%s,"emulated":%s,"rows":[\n' \
             "$(quoted "$(about version)")" "$(quoted "$(about commit)")" "$(quoted "$(about packed)")" "$(quoted "$ON")" \
-            "$(quoted "$DRIVER")" "$([ "$EMULATED" = no ] && echo false || echo true)"
+            "$(quoted "$WHY_NOT")" "$(quoted "$DRIVER")" "$([ "$EMULATED" = no ] && echo false || echo true)"
         sed '$!s/$/,/' "$SCRATCH/merged"
         echo ']}'
     } >"$SCRATCH/json" && mv "$SCRATCH/json" "$JSON"
@@ -68,11 +68,13 @@ write_table() {
     echo "# vitrun $(about version) (commit $(about commit)) on: $ON"
     echo
     [ "$EMULATED" = no ] || printf 'An emulator stood in for the GPU: this shows that the check runs, and nothing of a GPU.\n\n'
+    [ -z "$WHY_NOT" ] || printf 'Nothing could be run: %s\n\n' "$WHY_NOT"
     echo "Driver $DRIVER. Pictures: $(about pictures). Made by \`check.sh\` of a pack of $(about packed)."
     echo
-    echo '| part | figure | measured | must | goal | verdict | when | note |'
-    echo '|---|---|--:|--:|--:|---|---|---|'
+    echo '| part | figure | measured | unit | must | goal | verdict | when | note |'
+    echo '|---|---|--:|---|--:|--:|---|---|---|'
     rows_of "$JSON" | awk '
+        BEGIN { n = split("part name value unit must goal verdict when note", column, " ") }
         function get(key,   s) {
             if (!match($0, "\"" key "\":(\"[^\"]*\"|[^,}]*)")) return ""
             s = substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3)
@@ -81,8 +83,8 @@ write_table() {
             return s == "null" ? "" : s
         }
         {
-            value = get("value"); unit = get("unit")
-            print "| " get("part") " | " get("name") " | " value (value != "" && unit != "" ? " " unit : "") " | " get("must") \
-                " | " get("goal") " | " get("verdict") " | " get("when") " | " get("note") " |"
+            line = "|"
+            for (i = 1; i <= n; i++) line = line " " get(column[i]) " |"
+            print line
         }'
 }
