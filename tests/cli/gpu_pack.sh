@@ -57,6 +57,23 @@ check 'results of another device are not mixed in' all test "$code" -eq 2 -- say
 cp "$HERE/golden/models/timm_avg/config.json" "$HERE/golden/models/timm_cls/config.json"
 emulated OUT="$T/out folder" "$HERE/check.sh" golden-f32
 check 'a wrong answer fails' all test "$code" -eq 1 -- grep -q 'FAIL models/timm_cls' "$T/out folder/gpu-check.md"
+
+# What becomes of figures, whose must and goal are given; and of bench --kernels, as a program in its place prints it.
+judged() { EMULATED=no bash -c '. tests/gpu/results.sh; judged "$@"' - "$@"; }
+is() { test "$(judged "${@:2}")" = "$1"; }
+check 'more is better' all is 'goal met' 1.25 1.0 1.25 more -- is 'must met, goal missed' 1.2 1.0 1.25 more -- is missed 0.99 1.0 1.25 more
+check 'less is better' all is 'goal met' 0.4 0.7 0.40 less -- is 'must met, goal missed' 0.7 0.7 0.40 less -- is missed 1e3 0.7 0.4 less
+check 'a goal alone' all is 'goal missed' 11999 '' 12000 more -- is 'not measured' '' '' 12000 more -- is '' 5 '' '' ''
+cat >"$HERE/vitrun" <<'END'
+#!/bin/sh
+case $* in
+*--help*) echo --kernels --synthetic ;;
+*) printf '%s\n' verb,kernel,launches,ms,share,bytes,bytes_per_s,flops,flops_per_s '"a, b",linear,,48,9,0.9,1,1,1,1' '"a, b",mame,decide,8,1,0.045,1,1,0,0' '"a, b",mare,,1,1,0.02,1,1,0,0' ;;
+esac
+END
+mkdir "$T/scratch"
+run env HERE="$HERE" ON=stub EMULATED=no DRIVER=1 LIBRARIES=/nowhere bash "$HERE/check.sh" --inside kernels "$T/scratch"
+check "merge kernels' share" all test "$code" -eq 0 -- prints '"value":6.50,"unit":"%","must":8,"goal":4,"verdict":"must met, goal missed"'
 printf '#!/bin/sh\necho no such library >&2\nexit 127\n' >"$HERE/vitrun"
 bare OUT="$T/broken" "$HERE/check.sh" device golden-f32
 check 'a program that does not start is a failure' all test "$code" -eq 1 -- prints 'no such library' -- prints 'needs glibc'

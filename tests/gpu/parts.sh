@@ -167,8 +167,9 @@ part_memory() {
     local tiny big
     only_on_a_gpu
     command -v nvidia-smi >/dev/null || skip 'nvidia-smi is not there'
-    tiny=$(most_memory ours vitrun bench -m "$TINY" --device cuda -b 1 --min-seconds 4)
-    big=$(most_memory ours vitrun bench --arch deit_base_patch16_224 --random --device cuda --fp16 -b 1024 --min-seconds 5)
+    find_pictures
+    tiny=$(most_memory ours vitrun bench -m "$TINY" --device cuda -b 1 --min-seconds 4 "${PICTURES[@]}")
+    big=$(most_memory ours vitrun bench --arch deit_base_patch16_224 --random --device cuda --fp16 -b 1024 --min-seconds 5 "${PICTURES[@]}")
     [ -n "$tiny" ] && [ -n "$big" ] || skip 'bench failed'
     say_value memory 'device memory above the context, DeiT-B, batch 1,024' \
         "$(awk -v b="$big" -v t="$tiny" 'BEGIN { printf "%.3f", (b - t + 32) * 1.048576e-3 }')" GB "$big MiB in use; $tiny MiB with a tiny model, 32 of them ours"
@@ -216,7 +217,7 @@ peers() { # PART NAME
         skip "no Python with numpy, PIL, safetensors, timm and a torch that sees the GPU ($PYTHON: $(tail -1 "$SCRATCH/import")); name one with PYTHON="
     : >"$SCRATCH/measured"
     "$PYTHON" "$HERE/peers.py" "$2" --rows "$SCRATCH/measured" --library-path "$LIBRARIES" >&2 &
-    trap 'kill $!' TERM # time is up: what was measured so far counts
+    trap 'kill $! 2>/dev/null' TERM # time is up: what was measured so far counts
     wait $!
     status=$?
     say_measured "$1"

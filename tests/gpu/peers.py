@@ -42,7 +42,7 @@ class Rows:
         self.path = path
 
     def add(self, name, value, unit="", note=""):
-        line = "\t".join([name, value if isinstance(value, str) else f"{value:.4g}", unit, note.replace("\t", " ")])
+        line = "\t".join([name, value if isinstance(value, str) else f"{value:.6g}", unit, note.replace("\t", " ")])
         print(line, flush=True)
         with open(self.path, "a") as f:
             print(line, file=f)
