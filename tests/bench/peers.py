@@ -40,7 +40,7 @@ class Vitrun:
     name = "vitrun f32"
 
     def __init__(self, step, folder, threads, x, merge=()):
-        self.pixels = os.path.join(folder, "pixels.f32")
+        self.pixels = os.path.join(folder, "pixels.rgb" if x.dtype == np.uint8 else "pixels.f32")
         self.logits = os.path.join(folder, "-".join(["logits", *merge]) + ".f32")
         self.images = len(x)
         x.tofile(self.pixels)

@@ -37,7 +37,9 @@ case $pack/ in
 "$(pwd -P)"/*)
     ln -s "$(realpath --relative-to="$pack" weights/dinov2_small_imagenette)" "$pack/model"
     ln -s "$(realpath --relative-to="$pack" tests/golden)" "$pack/golden"
-    with='the tree' travels=$(($(git ls-files -z | xargs -0 stat -c %s | awk '{ n += $1 } END { print n }') + $(bytes_of "$pack")))
+    with='the tree' tracked=$(git ls-files -z 2>/dev/null | xargs -0 -r stat -c %s | awk '{ n += $1 } END { print n + 0 }')
+    [ "$tracked" -gt 0 ] || tracked=$(bytes_of cli configs docs engine kernels loaders tests weights) # no git here
+    travels=$((tracked + $(bytes_of "$pack")))
     ;;
 *)
     cp -r weights/dinov2_small_imagenette "$pack/model"

@@ -8,8 +8,9 @@ random, made once and saved as safetensors for vitrun; outputs are compared befo
 engine has a burst of runs, in rotating order; quoted are the median, the 10th and 90th percentile of the rounds, ratios pair
 by pair.  A row is written as soon as it is known: name, value, unit, note, separated by tabs.
 
-torch's time is that of a forward pass whose pixels lie on the GPU, without the copy of logits; a second figure begins and ends
-in the host's memory, as all of vitrun's do.  --device cpu tries the script where there is no GPU.
+torch's time is that of a forward pass whose normalised pixels lie on the GPU, without the copy of logits; a second figure begins
+with the photographs' bytes in the host's memory and ends with logits there, as all of vitrun's do.  --device cpu tries the script
+where there is no GPU.
 """
 import argparse
 import json
@@ -48,8 +49,8 @@ class Rows:
             print(line, file=f)
 
 
-def photographs(count, mean, std):
-    """[count, 3, 224, 224] from the pack's pictures, round and round."""
+def photographs(count):
+    """Bytes [count, 224, 224, 3] of the pack's pictures, round and round."""
     folder = os.path.join(HERE, "pictures")
     names, distinct = sorted(os.listdir(folder)), []
     for name in names[:count]:
@@ -57,12 +58,30 @@ def photographs(count, mean, std):
         scale = 224 / min(im.size)
         im = im.resize([max(224, round(s * scale)) for s in im.size], Image.BICUBIC)
         left, top = (im.width - 224) // 2, (im.height - 224) // 2
-        pixels = np.asarray(im.crop((left, top, left + 224, top + 224)), np.float32) / 255
-        distinct.append(((pixels - np.float32(mean)) / np.float32(std)).transpose(2, 0, 1))
+        distinct.append(np.asarray(im.crop((left, top, left + 224, top + 224)), np.uint8))
     return np.stack([distinct[i % len(distinct)] for i in range(count)])
 
 
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+class Normal:
+    """Bytes to what a model of timm wants, and the config.json that tells vitrun the same."""
+
+    def __init__(self, model):
+        self.mean, self.std = (list(model.pretrained_cfg[k]) for k in ("mean", "std"))
+        self.numbers = {}
+
+    def __call__(self, rgb, dtype):
+        if rgb.device not in self.numbers:
+            self.numbers[rgb.device] = [torch.tensor(v, device=rgb.device).view(1, 3, 1, 1) for v in (self.mean, self.std)]
+        mean, std = self.numbers[rgb.device]
+        return ((rgb.permute(0, 3, 1, 2).contiguous().float() / 255 - mean) / std).to(dtype)
+
+    def tell(self, folder):
+        path = os.path.join(folder, "config.json")
+        with open(path) as f:
+            config = json.load(f)
+        config["pretrained_cfg"] = {"mean": self.mean, "std": self.std}
+        with open(path, "w") as f:
+            json.dump(config, f)
 
 
 class Gpu:
@@ -92,18 +111,19 @@ class Gpu:
 
 
 class Torch(Peer):
-    """A model of torch on pixels that lie on the GPU; from_host: on pixels in the host's pinned memory, logits back there."""
+    """A model of torch on pixels that lie on the GPU; from_host: on bytes in the host's pinned memory, logits back there."""
 
-    def __init__(self, name, gpu, model, x, from_host=False):
-        self.name, self.gpu, self.model, self.from_host = name, gpu, model, from_host
-        tensor = torch.from_numpy(x).to(gpu.half)
-        self.x = tensor.pin_memory() if from_host and gpu.device == "cuda" else tensor if from_host else tensor.to(gpu.device)
+    def __init__(self, name, gpu, model, x, normal, from_host=False):
+        self.name, self.gpu, self.model, self.normal = name, gpu, model, normal
+        rgb = torch.from_numpy(x)
+        self.rgb = rgb.pin_memory() if from_host and gpu.device == "cuda" else rgb if from_host else None
+        self.pixels = None if from_host else normal(rgb.to(gpu.device), gpu.half)
 
     def call(self):
         with torch.inference_mode():
-            if self.from_host:
-                return self.model(self.x.to(self.gpu.device, non_blocking=True)).cpu()
-            return self.model(self.x)
+            if self.rgb is None:
+                return self.model(self.pixels)
+            return self.model(self.normal(self.rgb.to(self.gpu.device, non_blocking=True), self.gpu.half)).cpu()
 
     def outputs(self):
         return self.call().float().cpu().numpy()
@@ -116,21 +136,22 @@ class Torch(Peer):
         return time.perf_counter() - start
 
 
-def reference(gpu, model, x):
+def reference(gpu, model, x, normal):
     """torch's f32 logits, a few images at a time."""
     model = model.float().to(gpu.device)
     with torch.inference_mode():
-        return np.concatenate([model(torch.from_numpy(x[i:i + 16]).to(gpu.device)).cpu().numpy() for i in range(0, len(x), 16)])
+        return np.concatenate([model(normal(torch.from_numpy(x[i:i + 16]).to(gpu.device), torch.float32)).cpu().numpy()
+                               for i in range(0, len(x), 16)])
 
 
-def torch_engines(gpu, model, x, rows):
+def torch_engines(gpu, model, x, normal, rows):
     half = model.to(gpu.half)
-    engines = [Torch("torch eager", gpu, half, x)]
+    engines = [Torch("torch eager", gpu, half, x, normal)]
     compiled = torch.compile(half, mode="max-autotune", dynamic=False)
     try:
-        engine = Torch("torch.compile", gpu, compiled, x)
+        engine = Torch("torch.compile", gpu, compiled, x, normal)
         engine.outputs()
-        engines += [engine, Torch("torch.compile from the host", gpu, compiled, x, from_host=True)]
+        engines += [engine, Torch("torch.compile from the host", gpu, compiled, x, normal, from_host=True)]
     except Exception as e:      # it wants a C compiler, for one
         rows.add("torch.compile", "did not work here", "", str(e).splitlines()[0][:200])
     return engines
@@ -172,18 +193,20 @@ def beside_torch(which, batch, burst, gpu, rows, args):
     label = f"{label}, batch {batch}"
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(arch, folder)
-        x = photographs(batch, *IMAGENET)
-        wanted = reference(gpu, model, x)
-        engines = [gpu.ours(folder, x, args.library_path)] + torch_engines(gpu, model, x, rows)
+        normal = Normal(model)
+        normal.tell(folder)
+        x = photographs(batch)
+        wanted = reference(gpu, model, x, normal)
+        engines = [gpu.ours(folder, x, args.library_path)] + torch_engines(gpu, model, x, normal, rows)
         compare_outputs(engines, wanted, rows, label)
         times = measure(engines, args, burst)
         if batch == 1:
             t = times["vitrun"]
             rows.add(f"{label}: latency", 1e3 * statistics.median(t), "ms",
-                     f"p10 {1e3 * np.percentile(t, 10):.3f}, p90 {1e3 * np.percentile(t, 90):.3f}, from pixels in the host's memory")
+                     f"p10 {1e3 * np.percentile(t, 10):.3f}, p90 {1e3 * np.percentile(t, 90):.3f}, from bytes in the host's memory")
             cold_start(folder, label.split(",")[0], rows, args)
         else:
-            rows.add(label, batch / statistics.median(times["vitrun"]), "img/s", "from pixels in the host's memory to logits there")
+            rows.add(label, batch / statistics.median(times["vitrun"]), "img/s", "from bytes in the host's memory to logits there")
         tell_times(rows, label, times, batch)
         for peer in list(times)[1:]:
             note = f"spread of vitrun's own rounds {spread(times, 'vitrun'):.3f}, of its {spread(times, peer):.3f}"
@@ -210,13 +233,11 @@ def mame(gpu, rows, args):
         own, deit = os.path.join(scratch, "own"), os.path.join(scratch, "deit")
         os.mkdir(deit)
         os.symlink(os.path.realpath(os.path.join(HERE, "model")), own)
-        with open(os.path.join(own, "config.json")) as f:
-            recipe = json.load(f)["pretrained_cfg"]
         label, arch = MODELS[args.mame_model]
-        make_model(arch, deit)
-        for name, folder, mean, std in (("default model", own, recipe["mean"], recipe["std"]), (label, deit, *IMAGENET)):
+        Normal(make_model(arch, deit)).tell(deit)
+        for name, folder in (("default model", own), (label, deit)):
             for batch in map(int, args.batches.split(",")):
-                mame_once(name, folder, photographs(batch, mean, std), scratch, gpu, rows, args)
+                mame_once(name, folder, photographs(batch), scratch, gpu, rows, args)
 
 
 def mame_once(name, model, x, scratch, gpu, rows, args):
