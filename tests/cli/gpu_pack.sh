@@ -54,6 +54,8 @@ check 'a part that takes too long is stopped, and failed' all test "$code" -eq 1
 check 'results are added to' row_says golden-f32 'passed (emulated)'
 bare "$HERE/check.sh" device
 check 'results of another device are not mixed in' all test "$code" -eq 2 -- says 'another device or commit'
+bare CHECK_PLUGIN="$BUILD/cuda_host/vitrun-cuda.so" VITRUN_FAKE_CUDA_CC=75 OUT="$T/old" "$HERE/check.sh" device
+check 'a GPU that is too old: said so, skipped' all test "$code" -eq 0 -- prints 'sm_75; sm_80 or newer' -- prints skipped
 cp "$HERE/golden/models/timm_avg/config.json" "$HERE/golden/models/timm_cls/config.json"
 emulated OUT="$T/out folder" "$HERE/check.sh" golden-f32
 check 'a wrong answer fails' all test "$code" -eq 1 -- grep -q 'FAIL models/timm_cls' "$T/out folder/gpu-check.md"

@@ -82,7 +82,8 @@ find_gpu() {
         DRIVER=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -1)
         DRIVER=${DRIVER:-unknown}
     else
-        WHY_NOT=$(sed -n 's/.*"cuda":{[^}]*"reason":"\([^"]*\)".*/\1/p' <<<"$text")
+        WHY_NOT=$(sed -n 's/.*"reason":"\([^"]*\)".*/\1/p' <<<"$text") # of the last GPU, or of all
+        WHY_NOT=${WHY_NOT:-vitrun devices tells of no GPU that can be used.}
     fi
     if [ -n "${CHECK_PLUGIN:-}" ] || [[ $ON == Emulated* ]]; then
         EMULATED=yes DRIVER=none
