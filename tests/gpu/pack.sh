@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # make gpu-pack: gathers in one folder what a machine with a GPU needs to check and measure vitrun: no compiler, no network,
 # no packages.
-#     pack.sh FOLDER        BUILD, PLUGIN (empty: none), PICTURES (a folder; empty: cutouts of our own photographs)
+#     pack.sh FOLDER        BUILD, PLUGIN (empty: none), PICTURES (a folder; empty: cutouts of our own photographs),
+#                           PACK_MIB (how large it may be, with the tree where it lies inside; 62)
 # A pack inside the tree links to the tree's model and golden cases, so that both travel together; elsewhere it has copies.
 set -eu
 cd "$(dirname "$0")/../.."
-tree=$PWD build=${BUILD:-build} pack=${1:?which folder?} limit=$((62 * 1048576)) golden_limit=8000000
+tree=$PWD build=${BUILD:-build} pack=${1:?which folder?} limit=$((${PACK_MIB:-62} * 1048576)) golden_limit=8000000
 say() { echo "gpu-pack: $*" >&2; }
 
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f MiB", n / 1048576 }'; }

@@ -296,6 +296,8 @@ def main():
     ap.add_argument("--batch", type=int, default=256, help="of the models by name")
     ap.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     args = ap.parse_args()
+    if args.rounds < 2:
+        ap.error("--rounds: two at least, to see how far they differ")
     gpu, rows = Gpu(args.device), Rows(args.rows)
     if args.device == "cpu":
         rows.add("tried on a CPU", "no figure of a GPU")
