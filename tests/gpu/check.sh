@@ -36,7 +36,7 @@ parts_named() {
     bench) echo speed memory cold kernels ;;
     peers) echo attention peers-deit_base peers-latency peers-deit_small peers-vit_large peers-mame ;;
     all) echo $PARTS ;;
-    *) [[ " "$(echo $PARTS)" " == *" $1 "* ]] && echo "$1" ;;
+    *) [[ " ${PARTS//$'\n'/ } " == *" $1 "* ]] && echo "$1" ;;
     esac
 }
 

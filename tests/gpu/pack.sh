@@ -6,7 +6,7 @@
 # A pack inside the tree links to the tree's model and golden cases, so that both travel together; elsewhere it has copies.
 set -eu
 cd "$(dirname "$0")/../.."
-tree=$PWD build=${BUILD:-build} pack=${1:?which folder?} limit=$((${PACK_MIB:-62} * 1048576)) golden_limit=8000000
+build=${BUILD:-build} pack=${1:?which folder?} limit=$((${PACK_MIB:-62} * 1048576)) golden_limit=8000000
 say() { echo "gpu-pack: $*" >&2; }
 
 mib() { awk -v n="$1" 'BEGIN { printf "%.1f MiB", n / 1048576 }'; }
