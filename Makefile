@@ -10,6 +10,7 @@ libdir  ?= $(prefix)/lib
 datadir ?= $(prefix)/share
 CORPUS  ?= ../shared/data
 GOLDEN  ?= tests/golden
+PACK    ?= gpu-pack
 VERSION := 0.1.0
 
 PKGS     := libjpeg libpng libwebp libwebpdemux libcjson
@@ -44,7 +45,9 @@ ISA_OBJ   := $(foreach i,$(ISAS),$(patsubst %.c,$(BUILD)/%.$(i).o,$(ISA_SRC)))
 CUDA      ?= auto
 COMMA     := ,
 NVCC      ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
-NVCCFLAGS ?= -O3 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+NVCCFLAGS ?= -O3 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NVCC_SMALL)
+# Machine code compressed for size, a third of the usual, where nvcc (12.8 or newer) can.
+NVCC_SMALL = $(if $(NVCC),$(shell $(NVCC) --help 2>/dev/null | grep -q -e --compress-mode && echo --compress-mode=size))
 ifneq ($(CUDA),0)
 PLUGIN    := $(if $(NVCC),$(BUILD)/vitrun-cuda.so)
 endif
@@ -74,7 +77,7 @@ test: deps  ## install what is missing, build, run every test
 deps:       ## install the Debian packages of packages.txt that are missing
 	@bash tests/support/install-packages.sh packages.txt
 
-check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so
+check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/step $(BUILD)/cutouts
 	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
 
 golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden)
@@ -105,7 +108,7 @@ format:     ## format every source as .clang-format says
 bench: $(BUILD)/vitrun  ## a quick look at speed on this machine
 	$(BUILD)/vitrun bench --arch deit_small_patch16_224 --random --batch 1,8
 
-bench-peers: $(BUILD)/vitrun  ## beside ONNX Runtime, OpenVINO and torch (needs VENV=DIR with them)
+bench-peers: $(BUILD)/vitrun $(BUILD)/step  ## beside ONNX Runtime, OpenVINO and torch (needs VENV=DIR with them)
 	BUILD=$(BUILD) bash tests/bench/peers.sh
 
 profile: $(BUILD)/profile  ## where the time goes, verb by verb (PICTURES="FILE..." BATCH=N RUNS=N)
@@ -116,6 +119,12 @@ launches: $(BUILD)/vitrun cuda-host  ## what the CUDA back end launches in a for
 
 study: $(BUILD)/vitrun  ## README's table of token reduction, measured anew (IMAGENETTE=DIR, LIMIT=N for a sample)
 	IMAGENETTE="$(IMAGENETTE)" LIMIT="$(LIMIT)" BUILD=$(BUILD) bash tests/bench/study.sh
+
+gpu-pack: $(BUILD)/vitrun $(BUILD)/golden_runner $(BUILD)/step $(BUILD)/cutouts $(PLUGIN)  ## PACK=DIR (default gpu-pack): all that a machine with a GPU needs to check and measure (PICTURES=DIR)
+	@BUILD=$(BUILD) PLUGIN=$(PLUGIN) PICTURES="$(PICTURES)" bash tests/gpu/pack.sh $(PACK)
+
+gpu-check: gpu-pack  ## the same, and runs its check.sh here (PARTS="device golden ...")
+	@bash $(PACK)/check.sh $(PARTS)
 
 install: all  ## install under prefix (default /usr/local); DESTDIR is honoured
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(prefix)/include $(DESTDIR)$(datadir)/vitrun
@@ -178,6 +187,14 @@ $(BUILD)/profile: $(BUILD)/tests/bench/profile.o $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/step: $(BUILD)/tests/bench/step.o $(BUILD)/libvitrun.a
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/cutouts: $(BUILD)/tests/gpu/cutouts.o $(BUILD)/libvitrun.a
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(BUILD)/stress_cpu: $(BUILD)/tests/stress/stress_cpu.o $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -186,7 +203,8 @@ $(BUILD)/stress_cpu: $(BUILD)/tests/stress/stress_cpu.o $(BUILD)/libvitrun.a
 $(BUILD)/vitrun-cuda.so: $(CUDA_OBJ)
 	@echo "  link $@"
 	@echo '{ global: vr_plugin; local: *; };' > $(BUILD)/kernels/cuda/exports
-	@$(NVCC) -shared -cudart static -Xlinker --version-script=$(BUILD)/kernels/cuda/exports,-z,relro,-z,now -o $@ $^ -lpthread
+	@$(NVCC) -shared -cudart static -Xlinker --version-script=$(BUILD)/kernels/cuda/exports,-z,relro,-z,now \
+	    -Xcompiler -static-libstdc++,-static-libgcc -o $@ $^ -lpthread
 
 $(BUILD)/kernels/cuda/%.cu.o: kernels/cuda/%.cu
 	@mkdir -p $(@D)
@@ -213,5 +231,5 @@ $(BUILD)/%.o: %.c
 
 include tests/cuda_host/host.mk
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile launches study install uninstall clean help FORCE
+.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile launches study gpu-pack gpu-check install uninstall clean help FORCE
 .DELETE_ON_ERROR:

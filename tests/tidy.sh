@@ -46,7 +46,7 @@ for h in $(sources '*.h'); do
         complain "$h is included by nobody"
 done
 for c in $(sources '*.c'); do
-    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|kernels/cuda|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz|stress))/[^/]+\.c$ ]] ||
+    [[ $c =~ ^(cli|engine|loaders|kernels|kernels/cpu|kernels/cpu/isa|kernels/cuda|tests|tests/(reference|support|kernels|engine|loaders|cli|bench|fuzz|gpu|stress))/[^/]+\.c$ ]] ||
         complain "$c lies where nothing compiles it"
 done
 

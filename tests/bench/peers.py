@@ -39,15 +39,20 @@ def make_model(name, folder):
 class Vitrun:
     name = "vitrun f32"
 
-    def __init__(self, step, folder, threads, x):
-        self.pixels, self.logits = os.path.join(folder, "pixels.f32"), os.path.join(folder, "logits.f32")
+    def __init__(self, step, folder, threads, x, merge=()):
+        self.pixels = os.path.join(folder, "pixels.rgb" if x.dtype == np.uint8 else "pixels.f32")
+        self.logits = os.path.join(folder, "-".join(["logits", *merge]) + ".f32")
+        self.images = len(x)
         x.tofile(self.pixels)
-        self.process = subprocess.Popen([step, folder, str(threads), str(len(x)), self.pixels, self.logits],
+        self.process = subprocess.Popen([step, folder, str(threads), str(len(x)), self.pixels, self.logits, *merge],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.isa = self.process.stdout.readline().strip()
+        words = self.process.stdout.readline().split()
+        if len(words) != 3:
+            raise RuntimeError(f"step ended with exit status {self.process.wait()}")
+        self.isa, self.dtype, self.gmacs = words[0], words[1], float(words[2])
 
     def outputs(self):
-        return np.fromfile(self.logits, np.float32).reshape(-1, 1000)
+        return np.fromfile(self.logits, np.float32).reshape(self.images, -1)
 
     def run(self):
         self.process.stdin.write("\n")
@@ -103,6 +108,19 @@ def torch_peer(model, x):
     return Peer("torch f32", call)
 
 
+def interleave(engines, rounds, burst=1):
+    """Seconds of each engine, round by round, another one first each time; two rounds more to warm up.  A round is the
+    median of a burst of runs."""
+    times = {e.name: [] for e in engines}
+    for r in range(rounds + 2):
+        for e in engines[r % len(engines):] + engines[:r % len(engines)]:
+            time.sleep(0.03)
+            t = statistics.median(e.run() for _ in range(burst))
+            if r >= 2:
+                times[e.name].append(t)
+    return times
+
+
 def compare(name, batch, args):
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(name, folder)
@@ -114,13 +132,7 @@ def compare(name, batch, args):
         for e in engines:
             error = np.abs(e.outputs() - wanted).max() / np.abs(wanted).max()
             assert error < 1e-4, f"{e.name}: outputs differ by {error}"
-        times = {e.name: [] for e in engines}
-        for r in range(args.rounds + 2):
-            for e in engines[r % len(engines):] + engines[:r % len(engines)]:
-                time.sleep(0.03)
-                t = e.run()
-                if r >= 2:
-                    times[e.name].append(t)
+        times = interleave(engines, args.rounds)
         rows = []
         for e in engines:
             t = times[e.name]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make bench-peers VENV=DIR: builds the stepper and runs peers.py with the Python of a virtual environment.
+# make bench-peers VENV=DIR: runs peers.py with the Python of a virtual environment.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -9,6 +9,4 @@ if [ -z "${VENV:-}" ] || [ ! -x "$VENV/bin/python" ]; then
     echo "    make bench-peers VENV=DIR" >&2
     exit 2
 fi
-"${CC:-gcc}" -std=c17 -D_GNU_SOURCE -O2 -o "$build/step" tests/bench/step.c "$build/libvitrun.a" \
-    $(pkg-config --libs libjpeg libpng libwebp libwebpdemux libcjson) -lgif -lm -lpthread
 exec "$VENV/bin/python" tests/bench/peers.py --step "$build/step" ${PEERS_ARGS:-}
