@@ -2,6 +2,7 @@
 #ifndef VR_INTERNAL_H
 #define VR_INTERNAL_H
 
+#include "../loaders/crops.h"
 #include "../loaders/labels.h"
 #include "plan.h"
 #include "vitrun.h"
@@ -74,6 +75,18 @@ typedef struct {
 vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err);
 void      vr_prepare_close(vr_prepare *p);
 vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err);
+
+/* vitrun_classify_under with pictures from a cache instead of files: path i, by which results name it, is entry[i] of it.
+ * VR_E_USAGE where the cache was made for another recipe; VR_E_IO where it is damaged, which ends the run. */
+typedef struct {
+    const vr_crops *crops;
+    const size_t   *entry; /* [count] */
+} vr_cached;
+int vr_classify_cached(vitrun *v, const int *settings, int setting_count, const vr_cached *cached, const char *const *paths,
+                       size_t count, int batch, vitrun_result_fn *each, void *user, vitrun_error *err);
+
+/* How this model's crops are made of files. */
+vr_crop_settings vr_crop_settings_of(const vitrun *v);
 
 /* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
  *   merge   NULL: none */

@@ -26,15 +26,8 @@ void vr_prepare_close(vr_prepare *p)
 vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err)
 {
     const vr_recipe *r = &v->model.config.recipe;
-    int              resized_w, resized_h, w, h;
-    if (v->exif && vr_image_upright(im, err)) return err->code;
-    if (vr_recipe_sizes(r, im->width, im->height, &resized_w, &resized_h, &w, &h, err)) return err->code;
-    if (v->model.config.uncropped) w = resized_w, h = resized_h;
-    if (w != r->crop_width || h != r->crop_height)
-        return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
-                       r->crop_width, r->crop_height);
-    if (vr_resize_crop(p->rgb, im, r, &p->scratch, &p->scratch_bytes, err)) return err->code;
-    vr_normalise(out, p->rgb, h, w, r);
+    if (vr_crop_image(p->rgb, im, r, v->exif, v->model.config.uncropped, &p->scratch, &p->scratch_bytes, err)) return err->code;
+    vr_normalise(out, p->rgb, r->crop_height, r->crop_width, r);
     return VR_OK;
 }
 
@@ -96,6 +89,7 @@ typedef struct {
     int      state; /* FREE: to be filled; READY: filled or failed */
     float   *pixels;
     vr_error err;
+    bool     fatal; /* err ends the run: it is no fault of the picture */
     int      width, height;
     double   decode_ms, resize_ms;
 } slot;
@@ -103,6 +97,7 @@ typedef struct {
 typedef struct {
     const vitrun      *v;
     const char *const *paths;
+    const vr_cached   *cached; /* NULL: paths are files */
     size_t             count;
     slot              *slots; /* [ring] */
     size_t             ring;
@@ -133,6 +128,26 @@ static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s
     vr_image_free(&im);
 }
 
+/* Path i comes from a cache. */
+static void fetch_one(const ring *r, vr_prepare *p, size_t i, slot *s)
+{
+    const vr_crops     *crops = r->cached->crops;
+    const size_t        at = r->cached->entry[i];
+    const vr_crop_entry entry = vr_crops_entry(crops, at);
+    const vr_recipe    *recipe = &r->v->model.config.recipe;
+    double              t0 = vr_now();
+    s->err = (vr_error){0};
+    s->width = entry.width, s->height = entry.height;
+    if (entry.code)
+        vr_fail(&s->err, entry.code, "cached", "%s: %s", vr_quotez(r->paths[i]).text, entry.error);
+    else
+        s->fatal = vr_crops_read(crops, at, p->rgb, &s->err) != VR_OK;
+    double t1 = vr_now();
+    s->decode_ms = 1e3 * (t1 - t0);
+    if (s->err.code == VR_OK) vr_normalise(s->pixels, p->rgb, recipe->crop_height, recipe->crop_width, recipe);
+    s->resize_ms = 1e3 * (vr_now() - t1);
+}
+
 static void *decoder(void *arg)
 {
     ring      *r = arg;
@@ -148,6 +163,8 @@ static void *decoder(void *arg)
         pthread_mutex_unlock(&r->lock);
         if (failed.code)
             s->err = failed;
+        else if (r->cached)
+            fetch_one(r, &p, i, s);
         else
             decode_one(r->v, &p, r->paths[i], s);
         pthread_mutex_lock(&r->lock);
@@ -254,6 +271,15 @@ static bool hand_over_batch(const vitrun *v, const ring *r, size_t first, size_t
     return true;
 }
 
+static vr_status check_fatal(const ring *r, size_t first, size_t n, vr_error *err)
+{
+    for (size_t i = first; i < first + n; i++) {
+        const slot *s = &r->slots[i % r->ring];
+        if (s->fatal) return vr_fail(err, s->err.code, s->err.rule, "%s", s->err.text);
+    }
+    return VR_OK;
+}
+
 static void close_ring(ring *r, pthread_t *threads, int started, float *pixels)
 {
     pthread_mutex_lock(&r->lock);
@@ -294,7 +320,9 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
 
     for (size_t first = 0; first < r->count && !err->code; start = (start + 1) % a->count) {
         size_t n = take_batch(r, first, a->size);
-        if (infer(v, r, first, n, a, start, err) || !hand_over_batch(v, r, first, n, a, each, user)) break;
+        if (check_fatal(r, first, n, err) || infer(v, r, first, n, a, start, err) ||
+            !hand_over_batch(v, r, first, n, a, each, user))
+            break;
         give_back(r, n);
         first += n;
     }
@@ -304,8 +332,14 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     return err->code;
 }
 
-int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
-                          vitrun_result_fn *each, void *user, vitrun_error *err)
+vr_crop_settings vr_crop_settings_of(const vitrun *v)
+{
+    return (vr_crop_settings){
+        .recipe = v->model.config.recipe, .uncropped = v->model.config.uncropped, .exif = v->exif, .limits = v->limits};
+}
+
+int vr_classify_cached(vitrun *v, const int *settings, int setting_count, const vr_cached *cached, const char *const *paths,
+                       size_t count, int batch, vitrun_result_fn *each, void *user, vitrun_error *err)
 {
     vr_error  e = {0};
     const int used = v->used;
@@ -318,12 +352,17 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
                     v->settings);
     if (!e.code && size > 0 && setting_count > INT_MAX / (int)size)
         vr_fail(&e, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
+    if (!e.code && cached) {
+        const vr_crop_settings wanted = vr_crop_settings_of(v);
+        vr_crops_fit(cached->crops, &wanted, &e);
+    }
     if (e.code || count == 0 || setting_count <= 0 || vr_cost_reserve(v, (int)size * setting_count, &e))
         return vr_report(err, &e);
     v->run.tap = NULL;
 
     ring    r = {.v = v,
                  .paths = paths,
+                 .cached = cached,
                  .count = count,
                  .ring = 2 * size,
                  .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -333,6 +372,12 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
     v->run.schedule = &v->setting[used].schedule;
     v->batch_first = v->costs; /* traces are of whichever setting came last */
     return vr_report(err, &e);
+}
+
+int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count, int batch,
+                          vitrun_result_fn *each, void *user, vitrun_error *err)
+{
+    return vr_classify_cached(v, settings, setting_count, NULL, paths, count, batch, each, user, err);
 }
 
 int vitrun_classify(vitrun *v, const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
