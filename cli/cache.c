@@ -61,7 +61,7 @@ static vr_status make_crop(const job *j, desk *d, const char *path, vr_crop_sour
     if (cache_read_source(&bytes, from, path, s->limits.max_bytes, why) == VR_OK &&
         vr_image_decode(&im, bytes, (size_t)from->bytes, &s->limits, why) == VR_OK) {
         from->width = im.width, from->height = im.height;
-        vr_crop_image(d->rgb, &im, &s->recipe, s->exif, s->uncropped, &d->scratch, &d->scratch_bytes, why);
+        vr_recipe_crop(d->rgb, &im, &s->recipe, s->exif, s->uncropped, &d->scratch, &d->scratch_bytes, why);
     }
     vr_image_free(&im);
     free(bytes);

@@ -19,7 +19,7 @@
 /* How crops are made of files. */
 typedef struct {
     vr_recipe       recipe;          /* with the crop's size; mean and std are not looked at */
-    bool            uncropped, exif; /* as in vr_crop_image */
+    bool            uncropped, exif; /* as in vr_recipe_crop */
     vr_image_limits limits;
 } vr_crop_settings;
 
