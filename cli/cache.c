@@ -20,7 +20,6 @@ typedef struct {
     vr_crop_settings   settings;
     vr_picture_list    list;
     vr_crops_writer   *writer;
-    vr_error          *why;  /* [list.count] what kept a picture out of the cache; code 0: nothing */
     desk              *desk; /* [threads] */
     int                threads;
     cli_progress       progress;
@@ -92,14 +91,14 @@ static void one_picture(int task, int thread, void *arg)
     const size_t   i = (size_t)task;
     const char    *path = j->list.path[i];
     vr_crop_source from = {0};
-    vr_error       err = {0}, *why = &j->why[i];
+    vr_error       err = {0}, why = {0}; /* what ends it all; what keeps this picture out */
     if (stopped(j)) return;
-    const bool made = make_crop(j, d, path, &from, why) == VR_OK;
-    cut_name(why, path);
-    if (why->code && why->code != VR_E_IMAGE && why->code != VR_E_IO)
-        vr_fail(&err, why->code, why->rule, "%s: %s", vr_quotez(path).text, why->text); /* no fault of the picture's */
+    const bool made = make_crop(j, d, path, &from, &why) == VR_OK;
+    cut_name(&why, path);
+    if (why.code && why.code != VR_E_IMAGE && why.code != VR_E_IO)
+        vr_fail(&err, why.code, why.rule, "%s: %s", vr_quotez(path).text, why.text); /* no fault of the picture's */
     else
-        vr_crops_put(j->writer, i, &from, made ? d->rgb : NULL, why, &err);
+        vr_crops_put(j->writer, i, &from, made ? d->rgb : NULL, &why, &err);
     count_in(j, thread, &err);
 }
 
@@ -109,11 +108,10 @@ static vr_status take_desks(job *j, vr_error *err)
 {
     const vr_recipe *r = &j->settings.recipe;
     j->desk = vr_alloc_zeroed((size_t)j->threads, sizeof *j->desk);
-    j->why = vr_alloc_zeroed(j->list.count, sizeof *j->why);
-    bool enough = j->desk && j->why;
+    bool enough = j->desk != NULL;
     for (int t = 0; t < j->threads && enough; t++)
         enough = (j->desk[t].rgb = vr_alloc((size_t)r->crop_height * (size_t)r->crop_width, 3)) != NULL;
-    return enough ? VR_OK : vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu pictures", j->list.count);
+    return enough ? VR_OK : vr_fail(err, VR_E_MEMORY, "memory", "no memory for the crops of %d threads", j->threads);
 }
 
 static void put_back_desks(job *j)
@@ -123,7 +121,6 @@ static void put_back_desks(job *j)
         free(j->desk[t].scratch);
     }
     free(j->desk);
-    free(j->why);
 }
 
 static vr_status fill(job *j, vr_error *err)
@@ -142,10 +139,11 @@ static size_t say_failures(const job *j)
 {
     size_t failed = 0;
     for (size_t i = 0; i < j->list.count; i++) {
-        char sentence[1000];
-        if (!j->why[i].code) continue;
-        snprintf(sentence, sizeof sentence, "%s: %s", vr_quotez(j->list.path[i]).text, j->why[i].text);
-        cli_error(j->why[i].code, sentence);
+        char        sentence[1000];
+        const char *why = vr_crops_why(j->writer, i);
+        if (!why) continue;
+        snprintf(sentence, sizeof sentence, "%s: %s", vr_quotez(j->list.path[i]).text, why);
+        cli_error(VR_E_IMAGE, sentence);
         failed++;
     }
     return failed;

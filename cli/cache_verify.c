@@ -5,12 +5,11 @@
 #include <string.h>
 
 typedef struct {
-    const cli_options *o;
-    vr_crops          *crops;
-    vr_picture_list    list; /* of DIR; empty without it */
-    cli_progress       progress;
-    size_t             crop_count, damaged;
-    size_t             same, changed, missing, added; /* sources */
+    vr_crops       *crops;
+    vr_picture_list list; /* of DIR; empty without it */
+    cli_progress    progress;
+    size_t          crop_count, damaged;
+    size_t          same, changed, missing, added; /* sources */
 } check;
 
 static void complain(const char *what, const char *name)
@@ -95,7 +94,7 @@ static int report(const check *c, const char *folder)
 int cache_verify(const cli_options *o)
 {
     vr_error    err = {0};
-    check       c = {.o = o};
+    check       c = {0};
     const char *folder = o->input_count ? o->inputs[0] : NULL;
     int         code = VR_OK;
     if (o->output)

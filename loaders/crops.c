@@ -121,20 +121,6 @@ static bool safe_path(const char *name)
 
 static bool safe_part(const char *name) { return safe_path(name) && !strchr(name, '/'); }
 
-/* What vr_quote leaves as it is, so that it can be shown. */
-static bool plain_sentence(const char *text)
-{
-    const size_t length = strlen(text);
-    if (!length || !vr_utf8_valid(text, length)) return false;
-    for (const char *p = text; *p;) {
-        size_t n = 1;
-        while ((p[n] & 0xC0) == 0x80) n++;
-        if (strncmp(vr_quote(p, n).text, p, n) != 0) return false;
-        p += n;
-    }
-    return true;
-}
-
 /* The text that *at stands before and whose NUL stands before `end`; NULL: there is none. */
 static const char *next_text(const char **at, const char *end)
 {
@@ -152,7 +138,7 @@ static bool item_fits(const vr_crops *c, size_t i)
     if (t->folder < VR_NO_FOLDER || (t->folder >= 0 && (uint64_t)t->folder >= c->header.folders)) return false;
     if (t->width > side || t->height > side) return false;
     if (t->code == VR_OK) return t->width > 0 && t->height > 0;
-    return (t->code == VR_E_IMAGE || t->code == VR_E_IO) && plain_sentence(c->error[i]);
+    return (t->code == VR_E_IMAGE || t->code == VR_E_IO) && vr_crops_plain(c->error[i]);
 }
 
 /* Below its folder, or in none; behind the name before it. */

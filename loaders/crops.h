@@ -78,6 +78,10 @@ vr_status vr_crops_put(vr_crops_writer *w, size_t i, const vr_crop_source *from,
 
 /* Once every picture was put: write entries, text and header. */
 vr_status vr_crops_end(vr_crops_writer *w, const char *version, vr_error *err);
-void      vr_crops_writer_free(vr_crops_writer *w);
+
+/* Why picture i has no crop; NULL where it has one, or was not put yet. */
+const char *vr_crops_why(const vr_crops_writer *w, size_t i);
+
+void vr_crops_writer_free(vr_crops_writer *w);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef VR_CROPS_PARTS_H
 #define VR_CROPS_PARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { VR_CROPS_HEADER = 4096, VR_CROPS_MOST = 20000000, VR_CROPS_SIDE = 16384 };
@@ -33,5 +34,8 @@ typedef struct {
     uint32_t code;
 } vr_crops_item;
 _Static_assert(sizeof(vr_crops_item) == 64, "no holes");
+
+/* Whether a sentence can be shown as it is: not empty, and nothing in it that vr_quote would change. */
+bool vr_crops_plain(const char *sentence);
 
 #endif

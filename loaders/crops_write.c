@@ -103,6 +103,19 @@ vr_status vr_crops_begin(vr_crops_writer **out, int fd, const char *path, const 
     return err->code;
 }
 
+bool vr_crops_plain(const char *sentence)
+{
+    const size_t length = strlen(sentence);
+    if (!length || !vr_utf8_valid(sentence, length)) return false;
+    for (const char *p = sentence; *p;) {
+        size_t n = 1;
+        while ((p[n] & 0xC0) == 0x80) n++;
+        if (strncmp(vr_quote(p, n).text, p, n) != 0) return false;
+        p += n;
+    }
+    return true;
+}
+
 vr_status vr_crops_put(vr_crops_writer *w, size_t i, const vr_crop_source *from, const uint8_t *rgb, const vr_error *why,
                        vr_error *err)
 {
@@ -113,7 +126,11 @@ vr_status vr_crops_put(vr_crops_writer *w, size_t i, const vr_crop_source *from,
                             .height = (uint32_t)from->height,
                             .code = rgb ? VR_OK : why->code};
     memcpy(item->sha256, from->sha256, sizeof item->sha256);
-    if (!rgb) return (w->error[i] = strdup(why->text)) ? VR_OK : no_memory(err);
+    if (!rgb) {
+        const char *text = why->text[0] ? why->text : "no reason was given";
+        w->error[i] = strdup(vr_crops_plain(text) ? text : vr_quotez(text).text);
+        return w->error[i] ? VR_OK : no_memory(err);
+    }
     item->sum = vr_sum64(rgb, w->crop_bytes);
     return write_at(w, VR_CROPS_HEADER + (uint64_t)i * w->crop_bytes, rgb, w->crop_bytes, err);
 }
@@ -151,6 +168,8 @@ vr_status vr_crops_end(vr_crops_writer *w, const char *version, vr_error *err)
     free(tail);
     return err->code;
 }
+
+const char *vr_crops_why(const vr_crops_writer *w, size_t i) { return w->error[i]; }
 
 void vr_crops_writer_free(vr_crops_writer *w)
 {

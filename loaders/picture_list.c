@@ -55,8 +55,9 @@ int vr_natural_order(const char *a, const char *b)
     return strcmp(a, b); /* 1 and 01 */
 }
 
-/* The part of a path that *at stands before; *at goes behind it.  VR_PART_MOST is more than a file system allows. */
-enum { PART_MOST = 1024 };
+enum { PART_MOST = 1024 }; /* more than a file system allows */
+
+/* The part of a path that *at stands before; *at goes behind it. */
 static void next_part(char part[PART_MOST], const char **at)
 {
     const size_t n = strcspn(*at, "/");

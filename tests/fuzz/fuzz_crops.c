@@ -1,7 +1,7 @@
 /* libFuzzer: any bytes as a cache of crops.
  *
  *   clang -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all tests/fuzz/fuzz_crops.c \
- *       loaders/{crops,file,picture_list,sum,preprocess,resample,image,exif,jpeg,png,webp,gif,stb,pnm}.c kernels/base.c \
+ *       loaders/{crops,crops_write,file,picture_list,sum,preprocess,resample,image,exif,jpeg,png,webp,gif,stb,pnm}.c kernels/base.c \
  *       $(pkg-config --cflags --libs libjpeg libpng libwebp libwebpdemux) -lm -o build/fuzz_crops
  *   python3 tests/fuzz/make_corpus.py build/corpus && build/fuzz_crops -max_len=2048 -max_total_time=180 build/corpus/crops
  *

@@ -125,6 +125,34 @@ static vr_status fit(vr_crop_settings wanted, vr_error *err)
     return err->code;
 }
 
+/* Broken: a sentence that cannot be shown as it is makes a cache that nobody can read. */
+Test(crops, sentences)
+{
+    static const char *const odd[] = {"", "two\nlines", "cut in \xE2\x80", "\x1B[31mred", "plain"};
+    static const char *const kept[] = {"no reason was given", "two\\x0alines", "cut in \\xe2\\x80", "\\x1b[31mred", "plain"};
+    for (size_t k = 0; k < 5; k++) {
+        const vr_crop_settings s = usual();
+        vr_picture_list        list;
+        vr_crops_writer       *w;
+        vr_crops              *c;
+        vr_error               err = {0}, no = {.code = VR_E_IMAGE};
+        const int              fd = open(scratch_path("x.vrc"), O_CREAT | O_TRUNC | O_RDWR, 0666);
+        snprintf(no.text, sizeof no.text, "%s", odd[k]);
+        vr_picture_list_begin(&list, "/data", &err);
+        vr_picture_list_add(&list, "/data/x.jpg", VR_NO_FOLDER, &err);
+        cr_assert_eq(vr_crops_begin(&w, fd, "x.vrc", &s, &list, &err), VR_OK, "%s", err.text);
+        vr_crops_put(w, 0, &(vr_crop_source){0}, NULL, &no, &err);
+        cr_expect_str_eq(vr_crops_why(w, 0), kept[k]);
+        cr_assert_eq(vr_crops_end(w, "0.1.0", &err), VR_OK, "%s", err.text);
+        vr_crops_writer_free(w);
+        vr_picture_list_free(&list);
+        close(fd);
+        cr_assert_eq(vr_crops_open(&c, scratch_path("x.vrc"), &err), VR_OK, "%s", err.text);
+        cr_expect_str_eq(vr_crops_entry(c, 0).error, kept[k]);
+        vr_crops_close(c);
+    }
+}
+
 /* Broken: a model is fed with crops that are not its own. */
 Test(crops, fit)
 {
