@@ -63,6 +63,7 @@ typedef struct {
     const char *predictions, *state;               /* eval --predictions, --state */
     bool        agreement, no_timing;              /* eval --agreement, --no-timing */
     const char *sweep;                             /* eval --sweep */
+    const char *verify;                            /* cache --verify FILE */
     double      target_gmacs, target_speed;        /* tune --target-...; 0: not given */
     double      target_agreement;                  /* in per cent */
     bool        per_block;                         /* tune --per-block */
@@ -84,6 +85,7 @@ int cmd_embed(const cli_options *o);
 int cmd_tokens(const cli_options *o);
 int cmd_tune(const cli_options *o);
 int cmd_eval(const cli_options *o);
+int cmd_cache(const cli_options *o);
 int cmd_report(const cli_options *o);
 int cmd_forward(const cli_options *o);
 int cmd_pixels(const cli_options *o);

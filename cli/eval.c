@@ -98,17 +98,15 @@ static vr_status batch_size(const cli_options *o, int *batch, vr_error *err)
 
 static vr_status judge(eval *e, int batch, vr_error *err)
 {
-    vitrun_error ve = {0};
-    double       started = vr_now();
-    int          code = VITRUN_OK;
+    const double started = vr_now();
     cli_progress_start(&e->progress, e->o, e->words, e->count - e->resumed);
     e->first = e->done;
+    const vr_cached cached = {e->crops, e->entry + e->first};
     if (!cli_stop_signal)
-        code = vitrun_classify_under(e->v, e->number, (int)e->settings, e->path + e->first, e->count - e->first, batch, each, e,
-                                     &ve);
-    if (code) vr_fail(err, (vr_status)code, "engine", "%s", ve.text);
+        vr_classify_files(e->v, e->number, (int)e->settings, e->crops ? &cached : NULL, e->path + e->first, e->count - e->first,
+                          batch, each, e, NULL, err);
     cli_progress_end(&e->progress);
-    if (cli_stop_signal && e->state && !code)
+    if (cli_stop_signal && e->state && !err->code)
         cli_note(e->o, "interrupted; '%s' keeps %zu of %zu pictures, and the same command goes on from there",
                  vr_quotez(e->o->state).text, e->done, e->count);
     e->seconds = vr_now() - started;
@@ -130,10 +128,20 @@ static vr_status know_classes(eval *e, vr_error *err)
     return VR_OK;
 }
 
+/* A file in place of a folder is a cache. */
+static vr_status open_cache(eval *e, vr_error *err)
+{
+    struct stat st;
+    if (stat(e->o->imagenet, &st) || !S_ISREG(st.st_mode)) return VR_OK;
+    const vr_crop_settings wanted = vr_crop_settings_of(e->v);
+    return vr_crops_open(&e->crops, e->o->imagenet, err) ? err->code : vr_crops_fit(e->crops, &wanted, err);
+}
+
 static vr_status read_dataset(eval *e, vr_error *err)
 {
-    const cli_options      *o = e->o;
-    const vr_dataset_source from = {o->imagenet, o->labels, o->labels_order, o->devkit_map, o->class_map};
+    const cli_options *o = e->o;
+    if (open_cache(e, err)) return err->code;
+    const vr_dataset_source from = {o->imagenet, e->crops, o->labels, o->labels_order, o->devkit_map, o->class_map};
     vr_dataset_open(&e->data, &from, &e->known, err);
     if (e->data.unreadable) cli_note(e->o, "%zu folders cannot be read and are left out", e->data.unreadable);
     if (e->data.stray) cli_note(e->o, "%zu pictures lie beside the class folders and are left out", e->data.stray);
@@ -179,7 +187,8 @@ static vr_status choose(eval *e, vr_error *err)
                  e->count, all);
     e->path = vr_alloc(e->count, sizeof *e->path);
     e->label = vr_alloc(e->count, sizeof *e->label);
-    bool enough = e->path && e->label;
+    e->entry = vr_alloc(e->count, sizeof *e->entry);
+    bool enough = e->path && e->label && e->entry;
     for (size_t k = 0; k < e->settings; k++) {
         eval_setting *of = &e->setting[k];
         of->row = vr_alloc_zeroed(e->count, sizeof *of->row);
@@ -187,7 +196,10 @@ static vr_status choose(eval *e, vr_error *err)
         enough &= of->row && of->tokens;
     }
     if (!enough) return vr_fail(err, VR_E_MEMORY, "memory", "no memory for the results of %zu pictures", e->count);
-    for (size_t i = 0; i < e->count; i++) e->path[i] = e->data.path[e->pick[i]], e->label[i] = e->data.label[e->pick[i]];
+    for (size_t i = 0; i < e->count; i++) {
+        const size_t p = e->pick[i];
+        e->path[i] = e->data.path[p], e->label[i] = e->data.label[p], e->entry[i] = e->data.entry[p];
+    }
     return VR_OK;
 }
 
@@ -341,12 +353,14 @@ static void close_all(eval *e)
     cli_sweep_free(&e->sweep);
     vitrun_close(e->v);
     vr_dataset_close(&e->data);
+    vr_crops_close(e->crops);
     eval_labels_close(e);
     eval_compare_close(e);
     free(e->class_words);
     free(e->pick);
     free(e->path);
     free(e->label);
+    free(e->entry);
 }
 
 int cmd_eval(const cli_options *o)

@@ -43,12 +43,14 @@ typedef struct {
     vr_classes         known;       /* the model's */
     int               *valid;       /* [valid_count] classes to choose among, rising; NULL: all */
     int                valid_count;
-    float             *few; /* [valid_count] the logits of one picture */
+    float             *few;   /* [valid_count] the logits of one picture */
+    vr_crops          *crops; /* where --imagenet names a cache, else NULL */
     vr_dataset         data;
     size_t             count;           /* pictures to judge, after --limit */
     size_t            *pick;            /* [count] places in data, in the order of judging */
     const char       **path;            /* [count] in the order of judging, as is label */
     int               *label;           /* [count] */
+    size_t            *entry;           /* [count] places in the cache */
     size_t             first, done;     /* of the call that runs; judged in all, under every setting */
     size_t             resumed;         /* of those done, by an earlier run */
     size_t             next_check;      /* of the order of labels */

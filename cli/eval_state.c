@@ -111,7 +111,10 @@ static uint64_t hash_options(const eval *e)
 static uint64_t hash_list(const eval *e)
 {
     uint64_t h = start();
-    for (size_t i = 0; i < e->count; i++) h = mix_number(mix_text(h, e->path[i]), (uint64_t)e->label[i]);
+    for (size_t i = 0; i < e->count; i++) {
+        h = mix_number(mix_text(h, e->path[i]), (uint64_t)e->label[i]);
+        if (e->crops) h = mix_number(h, vr_crops_entry(e->crops, e->entry[i]).sum);
+    }
     return h;
 }
 

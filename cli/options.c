@@ -27,7 +27,8 @@ const cli_command cli_commands[] = {
      "--imagenet DIR",
      "accuracy on a labelled set of pictures",
      "DIR, or val/ in it, holds a folder for each class, named by synset, by the model's name of the class or, where all\n"
-     "classes are there, by index; or it holds the pictures themselves, and --labels names a file with their classes.\n"
+     "classes are there, by index; or it holds the pictures themselves, and --labels names a file with their classes. DIR may\n"
+     "also be a file that vitrun cache made of such a folder; every flag means the same.\n"
      "EXIF orientation is ignored unless --exif on. Broken pictures are left out, named, and counted.\n"
      "--compare finds pictures by the end of their path, else by file name where that is unique. A difference is listed\n"
      "with its label, our class, theirs, and our logit's margin between the two where theirs is among our best five.",
@@ -36,6 +37,18 @@ const cli_command cli_commands[] = {
      cmd_eval,
      0,
      0},
+    {CLI_CACHE,
+     "cache",
+     "DIR -o FILE",
+     "keep the crops of a data set, for eval again and again",
+     "Decodes, resizes and crops the pictures of DIR as the model, or --recipe, wants them, and writes the crops with their\n"
+     "names, folders and the sources' SHA-256 to one file. vitrun eval --imagenet FILE then gives what it gives for DIR. A\n"
+     "picture without a crop is listed with its reason. EXIF orientation is ignored unless --exif on. The same pictures give\n"
+     "the same bytes. --verify FILE checks a cache, and with DIR whether its sources are still what they were.",
+     {"vitrun cache imagenette2/val -o crops.vrc", "vitrun cache --verify crops.vrc imagenette2/val"},
+     cmd_cache,
+     0,
+     1},
     {CLI_TUNE,
      "tune",
      "IMG...",
@@ -174,10 +187,10 @@ const cli_command cli_commands[] = {
 #define AT(field) offsetof(cli_options, field)
 #define ENGINE    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_FORWARD | CLI_INFO | CLI_BENCH)
 #define PICTURES  (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_PIXELS)
-#define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE | CLI_BENCH) /* of one picture too */
+#define READERS   (PICTURES | CLI_TOKENS | CLI_TUNE | CLI_BENCH | CLI_CACHE) /* of one picture too */
 #define RESULTS   (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_PIXELS | CLI_INFO | CLI_DEVICES | CLI_BENCH)
 #define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
-#define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT)
+#define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT | CLI_CACHE)
 
 static const char dtype_words[] = "auto f32 tf32 f16 bf16";
 
@@ -193,7 +206,7 @@ const cli_flag cli_flags[] = {
     {"grid", 0, "SETTINGS", "a row of panels for each of several settings, such as \"tau=0.7|0.8|0.9\"", CLI_TOKENS, CLI_TEXT, AT(grid), 0, 0, 0, 0},
     {"panels", 0, "LIST", "blocks to show, such as 0-3 or 2,5 (default: those that change anything)", CLI_TOKENS, CLI_TEXT, AT(panels), 0, 0, 0, 0},
     {"scale", 0, "X", "pixels drawn for one of the model's, such as 0.5 or 2 (default: chosen)", CLI_TOKENS, CLI_REAL, AT(scale), 0.1, 16, 0, 0},
-    {"imagenet", 0, "DIR", "the labelled pictures", CLI_EVAL, CLI_TEXT, AT(imagenet), 0, 0, 0, 0},
+    {"imagenet", 0, "DIR", "the labelled pictures: a folder, or a cache made of it", CLI_EVAL, CLI_TEXT, AT(imagenet), 0, 0, 0, 0},
     {"labels", 0, "FILE", "classes of a folder without class folders, one line a picture", CLI_EVAL, CLI_TEXT, AT(labels), 0, 0, 0, 0},
     {"labels-order", 0, "ORDER", "what numbers in --labels mean: index (from 0, the model's) or devkit (see --devkit-map)", CLI_EVAL, CLI_CHOICE, AT(labels_order), 0, 0, "index devkit", 0},
     {"devkit-map", 0, "FILE", "lines 'ID SYNSET': how ILSVRC2012's devkit numbers the classes", CLI_EVAL, CLI_TEXT, AT(devkit_map), 0, 0, 0, 0},
@@ -216,6 +229,8 @@ const cli_flag cli_flags[] = {
     {"state", 0, "FILE", "keep results in FILE, and go on from there when it exists", CLI_EVAL, CLI_TEXT, AT(state), 0, 0, 0, 0},
     {"no-timing", 0, 0, "leave out times and speeds, so that runs can be compared", CLI_EVAL, CLI_SWITCH, AT(no_timing), 0, 0, 0, 0},
     {"recipe", 0, "NAME", "preprocessing to use, or all", CLI_PIXELS, CLI_TEXT, AT(recipe), 0, 0, 0, 0},
+    {"recipe", 0, "NAME", "how to resize and crop, such as bicubic-256-crop224, instead of a model's way", CLI_CACHE, CLI_TEXT, AT(recipe), 0, 0, 0, 0},
+    {"verify", 0, "FILE", "check a cache, and with DIR its sources", CLI_CACHE, CLI_TEXT, AT(verify), 0, 0, 0, 0},
     {"input", 0, "FILE", "safetensors file with the tensor `pixels`", CLI_FORWARD, CLI_TEXT, AT(input), 0, 0, 0, 0},
     {"blocks", 0, 0, "write the output of every block too", CLI_FORWARD, CLI_SWITCH, AT(blocks), 0, 0, 0, 0},
     {"repetitions", 'r', "N", "measure at least N times (default 10)", CLI_BENCH, CLI_INTEGER, AT(repetitions), 1, 1e6, 0, 0},
@@ -225,8 +240,8 @@ const cli_flag cli_flags[] = {
     {"kernels", 0, 0, "where a step's time goes, verb by verb or kernel by kernel", CLI_BENCH, CLI_SWITCH, AT(kernels), 0, 0, 0, 0},
     {"end-to-end", 0, "DIR", "from the picture files of DIR to answers: which stage limits?", CLI_BENCH, CLI_TEXT, AT(end_to_end), 0, 0, 0, 0},
 
-    {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
-    {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
+    {"model", 'm', "MODEL", ".safetensors file, its index.json, or a folder that holds one", ENGINE | CLI_CACHE, CLI_TEXT, AT(model), 0, 0, 0, "VITRUN_MODEL"},
+    {"arch", 0, "NAME", "architecture of configs/models, where the model has no config.json", ENGINE | CLI_CACHE, CLI_TEXT, AT(arch), 0, 0, 0, 0},
     {"random", 0, 0, "random weights of --arch instead of a model", ENGINE, CLI_SWITCH, AT(random), 0, 0, 0, 0},
     {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE & ~CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"seed", 0, "N", "which half is searched on; seed of --random too (default 0)", CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
@@ -239,13 +254,13 @@ const cli_flag cli_flags[] = {
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1; --end-to-end: chosen)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"max-batch", 0, "N", "most images computed at once, whatever the batch; auto (default): what suits the device and its memory", ENGINE, CLI_TEXT, AT(max_batch), 0, 0, "auto", 0},
     {"lanes", 0, "N", "micro-batches in flight on a GPU: 1, or 2 (default: 2 where memory does)", ENGINE, CLI_INTEGER, AT(lanes), 1, 2, 0, 0},
-    {"threads", 't', "N", "threads (default: all cores)", ENGINE & ~CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
+    {"threads", 't', "N", "threads (default: all cores)", (ENGINE & ~CLI_BENCH) | CLI_CACHE, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
-    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
-    {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
+    {"img-size", 0, "SIZE", "N or HxW: another input size; positions are interpolated", CLI_CACHE | CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_INFO | CLI_BENCH, CLI_TEXT, AT(img_size), 0, 0, 0, 0},
+    {"data-dir", 0, "DIR", "the folder configs/ (default: $VITRUN_DATA, else found above the program)", ENGINE | CLI_CACHE, CLI_TEXT, AT(data_dir), 0, 0, 0, 0},
     {"strict", 0, 0, "refuse a model with tensors that are not used", ENGINE, CLI_SWITCH, AT(strict), 0, 0, 0, 0},
     {"allow-nonfinite", 0, 0, "accept weights that are NaN or infinite", ENGINE, CLI_SWITCH, AT(allow_nonfinite), 0, 0, 0, 0},
-    {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
+    {"max-header", 0, "BYTES", "largest safetensors header (default 16M, at most 100000000)", ENGINE | CLI_CACHE, CLI_SIZE, AT(max_header), 8, 1e8, 0, 0},
 
     {"merge", 0, "METHOD", "none, mame, tome, evit, diffrate, a name in configs/schedules, or a schedule file (default none)", MERGES, CLI_TEXT, AT(merge.method), 0, 0, "none mame tome evit diffrate", 0},
     {"merge-layers", 0, "LIST", "blocks that reduce, such as 0-7 or 3,6,9 (mame, tome, evit)", MERGES, CLI_TEXT, AT(merge.layers), 0, 0, 0, 0},
@@ -270,14 +285,14 @@ const cli_flag cli_flags[] = {
     {"restore-mode", 0, "MODE", "how --restore spreads tokens: paper (default) or copy", MERGES, CLI_CHOICE, AT(merge.restore_mode), 0, 0, "paper copy", 0},
 
     {"files-from", 0, "FILE", "more names, one a line or NUL-separated; - is standard input", (PICTURES & ~CLI_EVAL) | CLI_TUNE | CLI_BENCH, CLI_TEXT, AT(files_from), 0, 0, 0, 0},
-    {"exif", 0, "on|off", "turn pictures upright as EXIF says (default on, off for eval)", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
+    {"exif", 0, "on|off", "turn pictures upright as EXIF says (default on, off for eval and cache)", READERS, CLI_ONOFF, AT(exif), 0, 0, "on off", 0},
     {"allow-truncated", 0, 0, "decode damaged pictures as far as they go", READERS, CLI_SWITCH, AT(allow_truncated), 0, 0, 0, 0},
     {"formats", 0, "LIST", "picture formats to accept, such as jpeg,png (default all)", READERS, CLI_TEXT, AT(formats), 0, 0, 0, 0},
     {"max-file-size", 0, "BYTES", "largest picture file (default 64M)", READERS, CLI_SIZE, AT(max_file_size), 1, 1e12, 0, 0},
     {"max-pixels", 0, "N", "most pixels of a picture (default 50000000)", READERS, CLI_SIZE, AT(max_pixels), 1, 1e12, 0, 0},
     {"max-side", 0, "N", "longest side of a picture (default 16384)", READERS, CLI_INTEGER, AT(max_side), 1, 1e6, 0, 0},
 
-    {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD | CLI_REPORT, CLI_TEXT, AT(output), 0, 0, 0, 0},
+    {"output", 'o', "FILE", "write results to FILE; - is standard output", RESULTS | CLI_FORWARD | CLI_REPORT | CLI_CACHE, CLI_TEXT, AT(output), 0, 0, 0, 0},
     {"format", 'f', "FORMAT", "table (default), json, csv, timm-csv or pipeline", CLI_CLASSIFY, CLI_CHOICE, AT(format), 0, 0, "table json jsonl csv timm-csv pipeline", 0},
     {"format", 'f', "FORMAT", "jsonl (default), npy or safetensors", CLI_EMBED, CLI_CHOICE, AT(format), 0, 0, "jsonl json npy safetensors", 0},
     {"format", 'f', "FORMAT", "png, svg or json (default: what the ending of --output says)", CLI_TOKENS, CLI_CHOICE, AT(format), 0, 0, "png svg json", 0},
@@ -287,7 +302,7 @@ const cli_flag cli_flags[] = {
     {"format", 'f', "FORMAT", "jsonl (default) or safetensors: the tensors of one recipe", CLI_PIXELS, CLI_CHOICE, AT(format), 0, 0, "jsonl safetensors", 0},
     {"json", 0, 0, "results as JSON", RESULTS, CLI_SWITCH, AT(json), 0, 0, 0, 0},
     {"color", 0, "WHEN", "auto, always or never (default auto)", CLI_CLASSIFY, CLI_CHOICE, AT(color), 0, 0, "auto always never", 0},
-    {"no-progress", 0, 0, "no progress on standard error", PICTURES, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
+    {"no-progress", 0, 0, "no progress on standard error", PICTURES | CLI_CACHE, CLI_SWITCH, AT(no_progress), 0, 0, 0, 0},
     {"quiet", 'q', 0, "no notes on standard error", ALL, CLI_SWITCH, AT(quiet), 0, 0, 0, 0},
     {"verbose", 'v', 0, "say more", ALL, CLI_SWITCH, AT(verbose), 0, 0, 0, 0},
     {0},

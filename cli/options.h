@@ -19,7 +19,8 @@ enum {
     CLI_TOKENS = 1024,
     CLI_EVAL = 2048,
     CLI_REPORT = 4096,
-    CLI_TUNE = 8192
+    CLI_TUNE = 8192,
+    CLI_CACHE = 16384
 };
 
 typedef struct {

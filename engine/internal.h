@@ -2,6 +2,7 @@
 #ifndef VR_INTERNAL_H
 #define VR_INTERNAL_H
 
+#include "../loaders/crops.h"
 #include "../loaders/labels.h"
 #include "plan.h"
 #include "vitrun.h"
@@ -92,6 +93,15 @@ size_t vr_crop_bytes(const vitrun *v);
  * May be called by several threads at once, each with scratch memory of its own. */
 vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err);
 
+/* Pictures of a cache instead of files: path i, by which results name it, is entry[i] of it. */
+typedef struct {
+    const vr_crops *crops;
+    const size_t   *entry; /* [count] */
+} vr_cached;
+
+/* How this model's crops are made of files. */
+vr_crop_settings vr_crop_settings_of(const vitrun *v);
+
 /* What the two sides of the way from files to answers did, in seconds: the decoders' together, and the caller's thread. */
 typedef struct {
     int    decoders;
@@ -103,9 +113,12 @@ typedef struct {
 
 /* vitrun_classify_under, and what its stages did.
  *   setting_count  0: nothing is computed, and `each` is called once a picture
+ *   cached         where the pictures are taken from; NULL: from their files.  VR_E_USAGE where that cache was made for another
+ *                  recipe; VR_E_IO where it is damaged, which ends the run
  *   stages         written; NULL: nobody asks */
-vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
-                            int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err);
+vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const vr_cached *cached,
+                            const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
+                            vr_stages *stages, vr_error *err);
 
 /* vr_run_open with v's token budget.  Where memory does not do, a budget that nobody gave is halved until it does, down to one
  * image, and v->why_smaller says so; VR_E_MEMORY says what was needed, what was free, and how many images would fit. */

@@ -13,8 +13,8 @@ typedef struct {
     vr_backend          *be;
     const vr_checkpoint *ck;
     bool                 allow_nonfinite;
-    float               *stage, *bias, *scale; /* host buffers: the largest tensor, and two of its rows' length */
-    vr_error            *err;
+    float    *stage, *bias, *scale; /* host buffers: the largest tensor read in one piece, and two of a weight's rows' length */
+    vr_error *err;
 } loader;
 
 static vr_status read(const loader *l, vr_place place, int block, float *out)
@@ -38,50 +38,65 @@ static vr_status load_norm(const loader *l, vr_place weight, int block, vr_norm 
     return load_vector(l, (vr_place)(weight + 1), block, &out->bias);
 }
 
-/* The rows from .. from+count-1 of the staged weight [.., in] and bias. */
-static vr_status pack_rows(const loader *l, vr_weight *out, int from, int count, int in)
-{
-    return l->be->ops->pack(l->be, out, l->stage + (size_t)from * (size_t)in, l->bias + from, count, in, l->err);
-}
-
-/* Read a Linear's weight [out, in] and bias [out] into the stage.  The bias follows its weight in the list of places. */
-static vr_status stage_linear(const loader *l, vr_place weight, int block)
-{
-    if (read(l, weight, block, l->stage)) return l->err->code;
-    return read(l, (vr_place)(weight + 1), block, l->bias);
-}
+/* A Linear's weight [out, in], or rows of it, on its way into the back end. */
+typedef struct {
+    const loader *l;
+    vr_place      place; /* the bias follows the weight in the list of places */
+    int           block, from, in;
+    const float  *gamma;  /* [out] what each row is scaled by; NULL: */
+    float         factor; /* what all are */
+} linear;
 
 /* gamma * (W x + b) = (gamma W) x + gamma b */
-static void scale_rows(const loader *l, const float *gamma, float factor, int out, int in)
+static vr_status read_rows(const void *from, int first, int count, float *to, vr_error *err)
 {
-    for (int o = 0; o < out; o++) {
-        float g = gamma ? gamma[o] : factor;
-        for (int i = 0; i < in; i++) l->stage[(size_t)o * (size_t)in + (size_t)i] *= g;
-        l->bias[o] *= g;
+    const linear *w = from;
+    const loader *l = w->l;
+    const size_t  in = (size_t)w->in;
+    if (vr_checkpoint_read_part(l->ck, w->place, w->block, l->allow_nonfinite, (size_t)(w->from + first) * in,
+                                (size_t)count * in, to, err))
+        return err->code;
+    if (!w->gamma && w->factor == 1) return VR_OK;
+    for (int o = 0; o < count; o++) {
+        const float g = w->gamma ? w->gamma[w->from + first + o] : w->factor;
+        for (size_t i = 0; i < in; i++) to[(size_t)o * in + i] *= g;
     }
+    return VR_OK;
+}
+
+/* `count` rows of w and their biases. */
+static vr_status load_rows(const linear *w, int count, vr_weight *out)
+{
+    const loader *l = w->l;
+    if (read(l, (vr_place)(w->place + 1), w->block, l->bias)) return l->err->code;
+    for (int o = w->from; o < w->from + count; o++) l->bias[o] *= w->gamma ? w->gamma[o] : w->factor;
+    const vr_row_source rows = {read_rows, w};
+    const vr_ops       *ops = l->be->ops;
+    if (ops->pack_rows) return ops->pack_rows(l->be, out, &rows, l->bias + w->from, count, w->in, l->err);
+    if (read_rows(w, 0, count, l->stage, l->err)) return l->err->code;
+    return ops->pack(l->be, out, l->stage, l->bias + w->from, count, w->in, l->err);
 }
 
 static vr_status load_linear(const loader *l, vr_place weight, int block, int out, int in, vr_weight *w)
 {
-    return stage_linear(l, weight, block) ? l->err->code : pack_rows(l, w, 0, out, in);
+    return load_rows(&(linear){.l = l, .place = weight, .block = block, .in = in, .factor = 1}, out, w);
 }
 
 static vr_status load_scaled(const loader *l, vr_place weight, vr_place gamma, int block, int out, int in, vr_weight *w)
 {
-    if (stage_linear(l, weight, block)) return l->err->code;
-    if (l->m->config.layer_scale) {
-        if (read(l, gamma, block, l->scale)) return l->err->code;
-        scale_rows(l, l->scale, 1, out, in);
-    }
-    return pack_rows(l, w, 0, out, in);
+    if (!l->m->config.layer_scale) return load_linear(l, weight, block, out, in, w);
+    if (read(l, gamma, block, l->scale)) return l->err->code;
+    return load_rows(&(linear){.l = l, .place = weight, .block = block, .in = in, .gamma = l->scale}, out, w);
 }
 
 static vr_status load_qkv(const loader *l, int block, vr_block *w)
 {
-    int C = l->m->config.dim;
-    if (stage_linear(l, VR_AT_QKV_WEIGHT, block)) return l->err->code;
-    if (!l->m->few || block != l->m->config.depth - 1) return pack_rows(l, &w->qkv, 0, 3 * C, C);
-    return pack_rows(l, &w->q, 0, C, C) ? l->err->code : pack_rows(l, &w->kv, C, 2 * C, C);
+    const int C = l->m->config.dim;
+    if (!l->m->few || block != l->m->config.depth - 1) return load_linear(l, VR_AT_QKV_WEIGHT, block, 3 * C, C, &w->qkv);
+    linear part = {.l = l, .place = VR_AT_QKV_WEIGHT, .block = block, .in = C, .factor = 1};
+    if (load_rows(&part, C, &w->q)) return l->err->code;
+    part.from = C;
+    return load_rows(&part, 2 * C, &w->kv);
 }
 
 static vr_status load_block(const loader *l, int block, vr_block *w)
@@ -117,12 +132,10 @@ static vr_status load_head(const loader *l)
     l->m->outputs = outputs_of(l->m, in);
     if (load_norm(l, VR_AT_NORM_WEIGHT, 0, &l->m->norm)) return l->err->code;
     if (c->classes == 0 || l->m->answer != VR_LOGITS) return VR_OK;
-    if (stage_linear(l, VR_AT_HEAD_WEIGHT, 0)) return l->err->code;
-    if (c->head != VR_HEAD_DISTILLED) return pack_rows(l, &l->m->head, 0, c->classes, in);
-    scale_rows(l, NULL, 0.5f, c->classes, in);
-    if (pack_rows(l, &l->m->head, 0, c->classes, in) || stage_linear(l, VR_AT_HEAD2_WEIGHT, 0)) return l->err->code;
-    scale_rows(l, NULL, 0.5f, c->classes, in);
-    return pack_rows(l, &l->m->head2, 0, c->classes, in);
+    linear head = {.l = l, .place = VR_AT_HEAD_WEIGHT, .in = in, .factor = c->head == VR_HEAD_DISTILLED ? 0.5f : 1};
+    if (load_rows(&head, c->classes, &l->m->head) || c->head != VR_HEAD_DISTILLED) return l->err->code;
+    head.place = VR_AT_HEAD2_WEIGHT;
+    return load_rows(&head, c->classes, &l->m->head2);
 }
 
 /* Positions. */
@@ -194,12 +207,17 @@ static vr_status load_embed(const loader *l, const int (*sizes)[2], int count)
     return load_grids(l, table + prefix * C, sizes, count);
 }
 
-static size_t largest_place(const vr_config *c)
+/* Elements of the largest place that is read in one piece: weights only where the back end does not take rows. */
+static size_t largest_place(const vr_config *c, bool weights)
 {
-    size_t most = 0;
+    static const vr_place large[] = {VR_AT_PATCH_WEIGHT, VR_AT_QKV_WEIGHT,  VR_AT_PROJ_WEIGHT, VR_AT_FC1_WEIGHT,
+                                     VR_AT_FC2_WEIGHT,   VR_AT_HEAD_WEIGHT, VR_AT_HEAD2_WEIGHT};
+    size_t                most = 0;
     for (int p = 0; p < VR_PLACES; p++) {
-        size_t n = vr_place_elements(c, (vr_place)p);
-        if (n > most) most = n;
+        bool weight = false;
+        for (size_t i = 0; i < sizeof large / sizeof *large; i++) weight |= large[i] == (vr_place)p;
+        const size_t n = vr_place_elements(c, (vr_place)p);
+        if ((weights || !weight) && n > most) most = n;
     }
     return most;
 }
@@ -221,7 +239,7 @@ vr_status vr_model_load(vr_model *m, vr_backend *be, vr_config *config, const vr
                 be,
                 ck,
                 allow_nonfinite,
-                vr_alloc(largest_place(c), sizeof(float)),
+                vr_alloc(largest_place(c, be->ops->pack_rows == NULL), sizeof(float)),
                 vr_alloc(widest, sizeof(float)),
                 vr_alloc(widest, sizeof(float)),
                 err};

@@ -18,14 +18,7 @@ size_t vr_crop_bytes(const vitrun *v)
 vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err)
 {
     const vr_recipe *r = &v->model.config.recipe;
-    int              resized_w, resized_h, w, h;
-    if (v->exif && vr_image_upright(im, err)) return err->code;
-    if (vr_recipe_sizes(r, im->width, im->height, &resized_w, &resized_h, &w, &h, err)) return err->code;
-    if (v->model.config.uncropped) w = resized_w, h = resized_h;
-    if (w != r->crop_width || h != r->crop_height)
-        return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
-                       r->crop_width, r->crop_height);
-    return vr_resize_crop(rgb, im, r, scratch, scratch_bytes, err);
+    return vr_recipe_crop(rgb, im, r, v->exif, v->model.config.uncropped, scratch, scratch_bytes, err);
 }
 
 /* Put the picture's name in front of a sentence. */
@@ -116,6 +109,7 @@ typedef struct {
     int      state; /* FREE: to be filled; READY: filled or failed */
     uint8_t *rgb;   /* the crop, as vr_crop_image makes it */
     vr_error err;
+    bool     fatal; /* err ends the run: it is no fault of the picture */
     int      width, height;
     double   decode_ms, resize_ms;
 } slot;
@@ -123,6 +117,7 @@ typedef struct {
 typedef struct {
     const vitrun      *v;
     const char *const *paths;
+    const vr_cached   *cached; /* NULL: paths are files */
     size_t             count;
     slot              *slots; /* [ring] */
     size_t             ring;
@@ -160,6 +155,23 @@ static void decode_one(const vitrun *v, scratch *room, const char *path, slot *s
     vr_image_free(&im);
 }
 
+/* Path i comes from a cache. */
+static void fetch_one(const ring *r, size_t i, slot *s)
+{
+    const vr_crops     *crops = r->cached->crops;
+    const size_t        at = r->cached->entry[i];
+    const vr_crop_entry entry = vr_crops_entry(crops, at);
+    const double        started = vr_now();
+    s->err = (vr_error){0};
+    s->width = entry.width, s->height = entry.height;
+    s->resize_ms = 0;
+    if (entry.code)
+        vr_fail(&s->err, entry.code, "cached", "%s: %s", vr_quotez(r->paths[i]).text, entry.error);
+    else
+        s->fatal = vr_crops_read(crops, at, s->rgb, &s->err) != VR_OK;
+    s->decode_ms = 1e3 * (vr_now() - started);
+}
+
 static void *decoder(void *arg)
 {
     ring   *r = arg;
@@ -173,7 +185,10 @@ static void *decoder(void *arg)
         size_t i = r->next++;
         slot  *s = &r->slots[i % r->ring];
         pthread_mutex_unlock(&r->lock);
-        decode_one(r->v, &room, r->paths[i], s);
+        if (r->cached)
+            fetch_one(r, i, s);
+        else
+            decode_one(r->v, &room, r->paths[i], s);
         pthread_mutex_lock(&r->lock);
         s->state = READY;
         r->stages->decode += 1e-3 * s->decode_ms;
@@ -288,6 +303,15 @@ static bool hand_over_batch(const vitrun *v, const ring *r, size_t first, size_t
     return true;
 }
 
+static vr_status check_fatal(const ring *r, size_t first, size_t n, vr_error *err)
+{
+    for (size_t i = first; i < first + n; i++) {
+        const slot *s = &r->slots[i % r->ring];
+        if (s->fatal) return vr_fail(err, s->err.code, s->err.rule, "%s", s->err.text);
+    }
+    return VR_OK;
+}
+
 static void close_ring(ring *r, pthread_t *threads, int started, uint8_t *crops)
 {
     pthread_mutex_lock(&r->lock);
@@ -329,7 +353,9 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     r->stages->decoders = started;
     for (size_t first = 0; first < r->count && !err->code; start = a->count ? (start + 1) % a->count : 0) {
         size_t n = take_batch(r, first, a->size);
-        if (infer(v, r, first, n, a, start, err) || !hand_over_batch(v, r, first, n, a, each, user)) break;
+        if (check_fatal(r, first, n, err) || infer(v, r, first, n, a, start, err) ||
+            !hand_over_batch(v, r, first, n, a, each, user))
+            break;
         give_back(r, n);
         first += n;
     }
@@ -338,6 +364,12 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
     free(a->logits);
     free(a->ms);
     return err->code;
+}
+
+vr_crop_settings vr_crop_settings_of(const vitrun *v)
+{
+    return (vr_crop_settings){
+        .recipe = v->model.config.recipe, .uncropped = v->model.config.uncropped, .exif = v->exif, .limits = v->limits};
 }
 
 /* Pictures that are run together: a micro-batch, which the paper's rule looks at as a whole, or several for two lanes. */
@@ -349,8 +381,9 @@ static size_t most_together(const vitrun *v, const int *settings, int count)
     return (size_t)v->about.max_batch * (whole ? 1 : TURNS);
 }
 
-vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const char *const *paths, size_t count,
-                            int batch, vitrun_result_fn *each, void *user, vr_stages *stages, vr_error *err)
+vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, const vr_cached *cached,
+                            const char *const *paths, size_t count, int batch, vitrun_result_fn *each, void *user,
+                            vr_stages *stages, vr_error *err)
 {
     const int    used = v->used;
     const double started = vr_now();
@@ -367,11 +400,16 @@ vr_status vr_classify_files(vitrun *v, const int *settings, int setting_count, c
     if (size > count) size = count;
     if (!err->code && size > 0 && setting_count > INT_MAX / (int)size)
         vr_fail(err, VR_E_USAGE, "settings", "%d settings are too many for batches of %zu pictures.", setting_count, size);
+    if (!err->code && cached) {
+        const vr_crop_settings wanted = vr_crop_settings_of(v);
+        vr_crops_fit(cached->crops, &wanted, err);
+    }
     if (err->code || count == 0 || vr_cost_reserve(v, (int)size * setting_count, err)) return err->code;
     v->run.tap = NULL;
 
     ring    r = {.v = v,
                  .paths = paths,
+                 .cached = cached,
                  .count = count,
                  .ring = 2 * size,
                  .stages = stages,
@@ -389,7 +427,7 @@ int vitrun_classify_under(vitrun *v, const int *settings, int setting_count, con
                           vitrun_result_fn *each, void *user, vitrun_error *err)
 {
     vr_error e = {0};
-    if (setting_count > 0) vr_classify_files(v, settings, setting_count, paths, count, batch, each, user, NULL, &e);
+    if (setting_count > 0) vr_classify_files(v, settings, setting_count, NULL, paths, count, batch, each, user, NULL, &e);
     return vr_report(err, &e);
 }
 

@@ -46,6 +46,13 @@ typedef struct {
     int    out, in;
 } vr_weight;
 
+/* A weight that is read as it is packed: rows first .. first+count-1 as f32 to `to` [count, in].  Several threads ask at a
+ * time, each with an error of its own; what is said is the error of the first row in order. */
+typedef struct {
+    vr_status (*read)(const void *from, int first, int count, float *to, vr_error *err);
+    const void *from;
+} vr_row_source;
+
 typedef struct {
     float *weight, *bias; /* [C] */
     float  eps;
@@ -224,6 +231,9 @@ typedef struct vr_ops {
     vr_status (*pack)(vr_backend *be, vr_weight *out, const float *weight,
                       const float *bias, /* host [out, in], [out] or NULL */
                       int out_features, int in_features, vr_error *err);
+    /* Where it is not NULL, the same from rows that are read, converted and packed in one pass by the back end's threads. */
+    vr_status (*pack_rows)(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,
+                           int in_features, vr_error *err);
     void (*unpack)(vr_backend *be, vr_weight *w);
     vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */

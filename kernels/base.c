@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 vr_status vr_fail(vr_error *err, vr_status code, const char *rule, const char *format, ...)
@@ -103,6 +104,18 @@ void *vr_alloc(size_t count, size_t size)
     if (!vr_mul(count, size, &bytes) || !vr_add(bytes, 63, &bytes)) return NULL;
     bytes &= ~(size_t)63;
     return aligned_alloc(64, bytes ? bytes : 64);
+}
+
+void *vr_alloc_large(size_t count, size_t size)
+{
+    enum { PAGE = 2 << 20 };
+    size_t bytes;
+    if (!vr_mul(count, size, &bytes) || bytes < PAGE || !vr_add(bytes, 4095, &bytes)) return vr_alloc(count, size);
+    bytes &= ~(size_t)4095;
+    void *p = NULL;
+    if (posix_memalign(&p, PAGE, bytes)) return NULL;
+    madvise(p, bytes, MADV_HUGEPAGE); /* a wish: without it the pages are small */
+    return p;
 }
 
 void *vr_alloc_zeroed(size_t count, size_t size)

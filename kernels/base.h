@@ -47,6 +47,9 @@ bool vr_add(size_t a, size_t b, size_t *out);
 void *vr_alloc(size_t count, size_t size);
 void *vr_alloc_zeroed(size_t count, size_t size);
 
+/* For megabytes that are read again and again: as vr_alloc, but in pages of 2 MiB where the system gives them. */
+void *vr_alloc_large(size_t count, size_t size);
+
 /* Strict UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool vr_utf8_valid(const char *text, size_t length);
 

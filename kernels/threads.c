@@ -264,12 +264,26 @@ static int line_limit(int limit, const char *root, char *line)
     return limit;
 }
 
+/* Processors of the affinity mask, which cpusets cut as well.  A mask shorter than the system's is refused, so longer ones
+ * are tried. */
+static int affinity(void)
+{
+    enum { MOST = 1 << 16 };
+    int count = 0;
+    for (int cpus = CPU_SETSIZE; cpus <= MOST && count == 0; cpus *= 2) {
+        cpu_set_t   *set = CPU_ALLOC((size_t)cpus);
+        const size_t bytes = CPU_ALLOC_SIZE((size_t)cpus);
+        if (set && sched_getaffinity(0, bytes, set) == 0) count = CPU_COUNT_S(bytes, set);
+        if (set) CPU_FREE(set);
+    }
+    return count;
+}
+
 int vr_threads_allowed(const char *root)
 {
-    cpu_set_t set;
-    int       limit = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    path      list = join(root, "/proc", "/self", "cgroup");
-    FILE     *file = fopen(list.text, "re");
+    int   limit = affinity();
+    path  list = join(root, "/proc", "/self", "cgroup");
+    FILE *file = fopen(list.text, "re");
     if (file) {
         char line[4096];
         while (fgets(line, sizeof line, file)) limit = line_limit(limit, root, line);

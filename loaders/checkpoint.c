@@ -475,8 +475,9 @@ static inline double normal_number(uint64_t hash, uint64_t i)
 
 double vr_random_number(const char *name, uint64_t i, uint64_t seed) { return normal_number(name_hash(name, seed), i); }
 
+/* Elements first .. first+count-1 of a tensor of `elements`. */
 static void random_tensor(const char *name, const char *letters, uint64_t elements, uint64_t first_dim, uint64_t seed,
-                          float *out)
+                          uint64_t first, uint64_t count, float *out)
 {
     size_t length = strlen(name);
     double mean = 0, std;
@@ -491,40 +492,49 @@ static void random_tensor(const char *name, const char *letters, uint64_t elemen
         std = gain / sqrt((double)(elements / first_dim));
     }
     uint64_t hash = name_hash(name, seed);
-    for (uint64_t i = 0; i < elements; i++) out[i] = (float)(mean + std * normal_number(hash, i));
+    for (uint64_t i = 0; i < count; i++) out[i] = (float)(mean + std * normal_number(hash, first + i));
 }
 
 /* Reading. */
 
-static vr_status read_row(const vr_checkpoint *ck, const row *r, int block, bool allow_nonfinite, float *out, vr_error *err)
+static vr_status read_row(const vr_checkpoint *ck, const row *r, int block, bool allow_nonfinite, uint64_t first,
+                          uint64_t count, float *out, vr_error *err)
 {
     char     name[256];
     uint64_t shape[VR_ST_MAX_RANK], elements = wanted_elements(&ck->c, r->shape);
     wanted_shape(&ck->c, r->shape, shape);
     tensor_name(name, r, block);
     if (!ck->st) {
-        random_tensor(name, r->shape, elements, shape[0], ck->seed, out);
+        random_tensor(name, r->shape, elements, shape[0], ck->seed, first, count, out);
         return VR_OK;
     }
     const vr_tensor *t = vr_safetensors_find(ck->st, name);
-    if (vr_safetensors_read_f32(ck->st, t, 0, elements, out, err)) return err ? err->code : VR_E_IO;
-    if (!allow_nonfinite && !vr_all_finite(out, elements))
+    if (vr_safetensors_read_f32(ck->st, t, first, count, out, err)) return err ? err->code : VR_E_IO;
+    if (!allow_nonfinite && !vr_all_finite(out, count))
         return vr_fail(err, VR_E_NONFINITE, "tensor-nonfinite",
                        "%s: %s holds a NaN or an infinity; --allow-nonfinite loads it all the same.",
                        vr_quotez(vr_safetensors_path(ck->st)).text, name);
     return VR_OK;
 }
 
-vr_status vr_checkpoint_read(const vr_checkpoint *ck, vr_place place, int block, bool allow_nonfinite, float *out,
-                             vr_error *err)
+vr_status vr_checkpoint_read_part(const vr_checkpoint *ck, vr_place place, int block, bool allow_nonfinite, size_t first,
+                                  size_t count, float *out, vr_error *err)
 {
-    table t = layout_table(&ck->c);
+    const table t = layout_table(&ck->c);
     for (size_t i = 0; i < t.count; i++) {
         const row *r = &t.rows[i];
         if (r->place != place || !is_wanted(&ck->c, r->when)) continue;
-        vr_status status =
-            read_row(ck, r, block, allow_nonfinite, out + (uint64_t)r->part * wanted_elements(&ck->c, r->shape), err);
-        if (status) return status;
+        const uint64_t own = wanted_elements(&ck->c, r->shape), begin = (uint64_t)r->part * own;
+        const uint64_t from = first > begin ? first : begin, to = first + count < begin + own ? first + count : begin + own;
+        if (from >= to) continue; /* another part of the place */
+        if (read_row(ck, r, block, allow_nonfinite, from - begin, to - from, out + (from - first), err))
+            return err ? err->code : VR_E_IO;
     }
     return VR_OK;
+}
+
+vr_status vr_checkpoint_read(const vr_checkpoint *ck, vr_place place, int block, bool allow_nonfinite, float *out,
+                             vr_error *err)
+{
+    return vr_checkpoint_read_part(ck, place, block, allow_nonfinite, 0, vr_place_elements(&ck->c, place), out, err);
 }

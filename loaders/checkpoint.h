@@ -60,6 +60,10 @@ void vr_checkpoint_close(vr_checkpoint *ck);
 vr_status vr_checkpoint_read(const vr_checkpoint *ck, vr_place place, int block, bool allow_nonfinite, float *out,
                              vr_error *err);
 
+/* Elements first .. first+count-1 of a place, likewise.  Several threads may read at a time. */
+vr_status vr_checkpoint_read_part(const vr_checkpoint *ck, vr_place place, int block, bool allow_nonfinite, size_t first,
+                                  size_t count, float *out, vr_error *err);
+
 size_t   vr_place_elements(const vr_config *c, vr_place place);
 uint64_t vr_checkpoint_parameters(const vr_checkpoint *ck); /* elements of all tensors that are used */
 uint64_t vr_checkpoint_bytes(const vr_checkpoint *ck);      /* as stored */

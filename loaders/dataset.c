@@ -1,17 +1,12 @@
-/* dataset.c: walk a folder, then give every picture its class. */
+/* dataset.c: give every picture of a list its class. */
 #include "dataset.h"
 
 #include "labels.h"
 
-#include <errno.h>
-#include <fts.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
-enum { DEEPEST = 32, FLAT = -1, DEVKIT_MOST = 100000 };
+enum { DEVKIT_MOST = 100000 };
 
 /* How class folders are named. */
 typedef enum { BY_MAP, BY_SYNSET, BY_NAME, BY_INDEX, SCHEMES } scheme;
@@ -23,55 +18,10 @@ typedef struct {
     vr_labels                map;    /* of class_map */
     int                     *devkit; /* [DEVKIT_MOST + 1] class of an id, or VR_CLASS_NONE; NULL without a devkit_map */
     vr_dataset              *out;
-    char                    *root;
-    size_t                   room;
-    char                   **folder; /* [folders] names of the class folders */
-    size_t                   folders, folder_room;
+    vr_picture_list          list;
 } scan;
 
 static vr_status no_memory(vr_error *err) { return vr_fail(err, VR_E_MEMORY, "", "no memory for the names of the pictures"); }
-
-/* ---- names ---- */
-
-bool vr_picture_name(const char *name)
-{
-    static const char *const endings[] = {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp",
-                                          "pnm", "ppm",  "pgm", "pbm",  "tga", "psd",  NULL};
-    const char              *dot = strrchr(name, '.');
-    if (!dot || name[0] == '.') return false;
-    for (const char *const *e = endings; *e; e++)
-        if (strcasecmp(dot + 1, *e) == 0) return true;
-    return false;
-}
-
-const char *vr_file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static bool digit(char c) { return c >= '0' && c <= '9'; }
-
-int vr_natural_order(const char *a, const char *b)
-{
-    const char *x = a, *y = b;
-    while (*x && *y) {
-        if (digit(*x) && digit(*y)) {
-            while (*x == '0') x++;
-            while (*y == '0') y++;
-            size_t m = strspn(x, "0123456789"), n = strspn(y, "0123456789");
-            int    order = m != n ? (m < n ? -1 : 1) : strncmp(x, y, m);
-            if (order) return order;
-            x += m, y += n;
-        } else if (*x != *y) {
-            break;
-        } else {
-            x++, y++;
-        }
-    }
-    if (*x != *y) return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
-    return strcmp(a, b); /* 1 and 01 */
-}
 
 /* The class that `word` names, VR_CLASS_NONE or VR_CLASS_SEVERAL. */
 static int class_of(const scan *s, scheme how, const char *word)
@@ -84,105 +34,14 @@ static int class_of(const scan *s, scheme how, const char *word)
     return i < c->count ? i : VR_CLASS_NONE;
 }
 
-/* ---- the walk ---- */
-
-static vr_status add(scan *s, const char *path, int folder, vr_error *err)
+/* Picture i of the list becomes the next of the data. */
+static void take(scan *s, size_t i, int class)
 {
     vr_dataset *d = s->out;
-    if (d->count == s->room) {
-        size_t room = s->room ? 2 * s->room : 1024;
-        char **paths = reallocarray(d->path, room, sizeof *paths);
-        if (paths) d->path = paths;
-        int *labels = paths ? reallocarray(d->label, room, sizeof *labels) : NULL;
-        if (labels) d->label = labels;
-        if (!labels) return no_memory(err);
-        s->room = room;
-    }
-    char *copy = strdup(path);
-    if (!copy) return no_memory(err);
-    d->path[d->count] = copy;
-    d->label[d->count++] = folder; /* a class only later */
-    return VR_OK;
-}
-
-static vr_status add_folder(scan *s, const char *name, vr_error *err)
-{
-    if (s->folders == s->folder_room) {
-        size_t room = s->folder_room ? 2 * s->folder_room : 1024;
-        char **names = reallocarray(s->folder, room, sizeof *names);
-        if (!names) return no_memory(err);
-        s->folder = names, s->folder_room = room;
-    }
-    char *copy = strdup(name);
-    if (!copy) return no_memory(err);
-    s->folder[s->folders++] = copy;
-    return VR_OK;
-}
-
-static int by_name(const FTSENT **a, const FTSENT **b) { return vr_natural_order((*a)->fts_name, (*b)->fts_name); }
-
-/* One entry of the walk. */
-static vr_status visit(scan *s, FTS *walk, FTSENT *e, vr_error *err)
-{
-    bool below = e->fts_level > FTS_ROOTLEVEL, hidden = below && e->fts_name[0] == '.';
-    int  folder = e->fts_level > 1 ? (int)s->folders - 1 : FLAT;
-    switch (e->fts_info) {
-    case FTS_D:
-        if (e->fts_level > DEEPEST) s->out->unreadable++;
-        if (hidden || e->fts_level > DEEPEST || (s->from->labels && below))
-            fts_set(walk, e, FTS_SKIP);
-        else if (e->fts_level == 1)
-            return add_folder(s, e->fts_name, err);
-        return VR_OK;
-    case FTS_DNR:
-        if (!below)
-            return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text,
-                           strerror(e->fts_errno));
-        s->out->unreadable++;
-        return VR_OK;
-    case FTS_NS:
-    case FTS_ERR:
-    case FTS_SLNONE:
-        if (!below)
-            return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text,
-                           strerror(e->fts_errno ? e->fts_errno : ENOENT));
-        /* fall through */
-    case FTS_F:
-        if (!below) return vr_fail(err, VR_E_IO, "not-a-folder", "'%s' is no folder", vr_quotez(s->root).text);
-        return vr_picture_name(e->fts_name) ? add(s, e->fts_path, folder, err) : VR_OK;
-    default: /* a circle, a device, the way back up */
-        return VR_OK;
-    }
-}
-
-static vr_status walk(scan *s, vr_error *err)
-{
-    char *roots[] = {s->root, NULL};
-    FTS  *f = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
-    if (!f) return vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text, strerror(errno));
-    while (!err->code) {
-        errno = 0;
-        FTSENT *e = fts_read(f);
-        if (!e && errno) vr_fail(err, VR_E_IO, "open", "cannot read folder '%s': %s", vr_quotez(s->root).text, strerror(errno));
-        if (!e) break;
-        visit(s, f, e, err);
-    }
-    fts_close(f);
-    return err->code;
-}
-
-/* The folder itself, or the place in it where ImageNet's archives put the validation set. */
-static vr_status find_root(scan *s, vr_error *err)
-{
-    static const char *const places[] = {"val", "validation", "ILSVRC/Data/CLS-LOC/val", NULL};
-    for (const char *const *p = places; *p; p++) {
-        struct stat st;
-        if (asprintf(&s->root, "%s/%s", s->from->folder, *p) < 0) return s->root = NULL, no_memory(err);
-        if (stat(s->root, &st) == 0 && S_ISDIR(st.st_mode)) return VR_OK;
-        free(s->root);
-    }
-    s->root = strdup(s->from->folder);
-    return s->root ? VR_OK : no_memory(err);
+    d->path[d->count] = s->list.path[i];
+    s->list.path[i] = NULL;
+    d->entry[d->count] = i;
+    d->label[d->count++] = class;
 }
 
 /* ---- class folders ---- */
@@ -194,7 +53,7 @@ static scheme choose_scheme(const scan *s)
     if (s->from->class_map) return BY_MAP;
     for (scheme how = BY_SYNSET; how < SCHEMES; how++) {
         size_t fit = 0;
-        for (size_t i = 0; i < s->folders; i++) fit += class_of(s, how, s->folder[i]) != VR_CLASS_NONE;
+        for (size_t i = 0; i < s->list.folders; i++) fit += class_of(s, how, s->list.folder_name[i]) != VR_CLASS_NONE;
         if (fit > most) most = fit, best = how;
     }
     return best;
@@ -204,7 +63,7 @@ static vr_status refuse_folders(const scan *s, scheme how, const int *class, vr_
 {
     size_t      unknown = 0, first = 0;
     const char *example = "";
-    for (size_t i = s->folders; i-- > 0;)
+    for (size_t i = s->list.folders; i-- > 0;)
         if (class[i] < 0) unknown++, first = i;
     if (how == BY_MAP)
         example = s->map.name[0];
@@ -213,8 +72,9 @@ static vr_status refuse_folders(const scan *s, scheme how, const int *class, vr_
     return vr_fail(
         err, VR_E_USAGE, "classes-unknown",
         "'%s': %zu of its %zu folders name %s, the first is '%.60s'; wanted only classes of the model, which has %d%s%.60s",
-        vr_quotez(s->root).text, unknown, s->folders, class[first] == VR_CLASS_SEVERAL ? "several classes" : "no class",
-        vr_quotez(s->folder[first]).text, s->classes->count, example[0] ? ", such as " : "", vr_quotez(example).text);
+        vr_quotez(s->list.root).text, unknown, s->list.folders,
+        class[first] == VR_CLASS_SEVERAL ? "several classes" : "no class", vr_quotez(s->list.folder_name[first]).text,
+        s->classes->count, example[0] ? ", such as " : "", vr_quotez(example).text);
 }
 
 /* Indices say nothing about what they index, so they count only where none is missing.  7 and 07 are one.
@@ -225,41 +85,37 @@ static vr_status check_indices(const scan *s, const int *class, vr_error *err)
     bool        *seen = vr_alloc_zeroed(wanted, sizeof *seen);
     size_t       different = 0;
     if (!seen) return no_memory(err);
-    for (size_t i = 0; i < s->folders; i++) {
+    for (size_t i = 0; i < s->list.folders; i++) {
         different += !seen[class[i]];
         seen[class[i]] = true;
     }
     free(seen);
-    if (different == s->folders && different == wanted) return VR_OK;
+    if (different == s->list.folders && different == wanted) return VR_OK;
     return vr_fail(err, VR_E_USAGE, "classes-count",
                    "'%s' has %zu folders named by number, of %zu classes, but the model has %zu classes; wanted a folder for "
                    "each, 0 to %zu",
-                   vr_quotez(s->root).text, s->folders, different, wanted, wanted - 1);
+                   vr_quotez(s->list.root).text, s->list.folders, different, wanted, wanted - 1);
 }
 
 static vr_status label_folders(scan *s, vr_error *err)
 {
     vr_dataset  *d = s->out;
     const scheme how = choose_scheme(s);
-    int *class = vr_alloc(s->folders, sizeof *class);
-    size_t known = 0, kept = 0;
+    int *class = vr_alloc(s->list.folders, sizeof *class);
+    size_t known = 0;
     if (!class) return no_memory(err);
-    for (size_t i = 0; i < s->folders; i++) known += (class[i] = class_of(s, how, s->folder[i])) >= 0;
-    if (known < s->folders)
+    for (size_t i = 0; i < s->list.folders; i++) known += (class[i] = class_of(s, how, s->list.folder_name[i])) >= 0;
+    if (known < s->list.folders)
         refuse_folders(s, how, class, err);
     else if (how == BY_INDEX)
         check_indices(s, class, err);
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->label[i] == FLAT || err->code) {
-            free(d->path[i]);
+    for (size_t i = 0; i < s->list.count && !err->code; i++) {
+        if (s->list.folder[i] == VR_NO_FOLDER)
             d->stray++;
-        } else {
-            d->path[kept] = d->path[i];
-            d->label[kept++] = class[d->label[i]];
-        }
+        else
+            take(s, i, class[s->list.folder[i]]);
     }
-    d->count = kept;
-    d->folders = s->folders;
+    d->folders = s->list.folders;
     d->layout = layouts[how];
     free(class);
     return err->code;
@@ -345,17 +201,19 @@ static vr_status label_flat(scan *s, const vr_labels *l, vr_error *err)
     for (size_t i = 0; i < l->count; i++) lines[i] = (named_line){l->name[i], (size_t)(answer(l->name[i]) - l->name[i]), i};
     for (size_t i = 0; i < l->count; i++) lines[i].length -= lines[i].length > 0;
     if (named) qsort(lines, l->count, sizeof *lines, by_line_name);
-    for (size_t i = 0; i < s->out->count && !err->code; i++) {
-        const char       *path = s->out->path[i], *name = vr_file_name(path);
+    for (size_t i = 0; i < s->list.count && !err->code; i++) {
+        const char       *path = s->list.path[i], *name = vr_file_name(path);
         const named_line  key = {name, strlen(name), 0};
         const named_line *found = named ? bsearch(&key, lines, l->count, sizeof *lines, by_line_name) : NULL;
         size_t            line = named ? (found ? found->line + 1 : 0) : picture_number(path);
+        int class;
+        if (s->list.folder[i] != VR_NO_FOLDER) continue;
         if (line == 0 || line > l->count)
             vr_fail(err, VR_E_USAGE, "labels-missing", "'%s' has no line in '%s' (%zu lines; wanted %s)", vr_quotez(path).text,
                     vr_quotez(s->from->labels).text, l->count,
                     named ? "its name in one" : "a picture named like ILSVRC2012_val_00000001.JPEG");
-        else
-            label_of_line(s, l, line - 1, &s->out->label[i], err);
+        else if (label_of_line(s, l, line - 1, &class, err) == VR_OK)
+            take(s, i, class);
     }
     s->out->layout = "flat";
     free(lines);
@@ -411,27 +269,40 @@ static vr_status label(scan *s, vr_error *err)
     if (s->from->labels) {
         if (!vr_labels_read_given(&lines, s->from->labels, err) && !check_order(s, &lines, err)) label_flat(s, &lines, err);
         vr_labels_free(&lines);
-    } else if (s->folders) {
+    } else if (s->list.folders) {
         label_folders(s, err);
-    } else if (s->out->count) {
+    } else if (s->list.count) {
         vr_fail(err, VR_E_USAGE, "labels-missing",
                 "'%s' holds %zu pictures but no class folders; say with --labels FILE which classes they are",
-                vr_quotez(s->root).text, s->out->count);
+                vr_quotez(s->list.root).text, s->list.count);
     }
     return err->code;
+}
+
+/* The pictures, and room for as many in the data. */
+static vr_status list(scan *s, vr_error *err)
+{
+    const bool deep = !s->from->labels;
+    vr_status  status = s->from->crops ? vr_crops_list(s->from->crops, &s->list, err)
+                                       : vr_picture_list_walk(&s->list, s->from->folder, deep, err);
+    if (status) return status;
+    vr_dataset *d = s->out;
+    d->path = vr_alloc_zeroed(s->list.count, sizeof *d->path);
+    d->label = vr_alloc(s->list.count, sizeof *d->label);
+    d->entry = vr_alloc(s->list.count, sizeof *d->entry);
+    d->unreadable = deep ? s->list.unreadable : 0;
+    return d->path && d->label && d->entry ? VR_OK : no_memory(err);
 }
 
 vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const vr_classes *classes, vr_error *err)
 {
     scan s = {.from = from, .classes = classes, .out = out};
     *out = (vr_dataset){.layout = "none"};
-    if (!read_map(&s, err) && !read_devkit(&s, err) && !find_root(&s, err) && !walk(&s, err)) label(&s, err);
+    if (!read_map(&s, err) && !read_devkit(&s, err) && !list(&s, err)) label(&s, err);
     if (!err->code && out->count == 0)
-        vr_fail(err, VR_E_IMAGE, "no-picture", "'%s' holds no picture%s", vr_quotez(s.root).text,
+        vr_fail(err, VR_E_IMAGE, "no-picture", "'%s' holds no picture%s", vr_quotez(s.list.root).text,
                 from->labels ? " of its own" : " in class folders");
-    for (size_t i = 0; i < s.folders; i++) free(s.folder[i]);
-    free(s.folder);
-    free(s.root);
+    vr_picture_list_free(&s.list);
     free(s.devkit);
     vr_labels_free(&s.map);
     if (err->code) vr_dataset_close(out);
@@ -443,5 +314,6 @@ void vr_dataset_close(vr_dataset *d)
     for (size_t i = 0; i < d->count; i++) free(d->path[i]);
     free(d->path);
     free(d->label);
+    free(d->entry);
     *d = (vr_dataset){0};
 }

@@ -3,19 +3,23 @@
 #define VR_DATASET_H
 
 #include "classes.h"
+#include "crops.h"
+#include "picture_list.h"
 
 typedef struct {
-    const char *folder;
-    const char *labels;       /* the answers of a flat folder, one line a picture; NULL: a folder of class folders */
-    const char *labels_order; /* "index": numbers in `labels` are the model's; "devkit": ILSVRC2012's; NULL: found out */
-    const char *devkit_map;   /* for "devkit": a file of lines "ID SYNSET", as ILSVRC2012's devkit numbers its classes */
-    const char *class_map;    /* a file of folder (or label) names, line i names class i; NULL: the model's own names */
+    const char     *folder;
+    const vr_crops *crops;        /* the pictures are those of a cache; `folder` is its path; NULL: those of the folder */
+    const char     *labels;       /* the answers of a flat folder, one line a picture; NULL: a folder of class folders */
+    const char     *labels_order; /* "index": numbers in `labels` are the model's; "devkit": ILSVRC2012's; NULL: found out */
+    const char     *devkit_map;   /* for "devkit": a file of lines "ID SYNSET", as ILSVRC2012's devkit numbers its classes */
+    const char     *class_map;    /* a file of folder (or label) names, line i names class i; NULL: the model's own names */
 } vr_dataset_source;
 
 typedef struct {
     size_t      count;
     char      **path;       /* [count] in natural order: numbers within names compare as numbers */
     int        *label;      /* [count] in 0 .. classes - 1 */
+    size_t     *entry;      /* [count] the picture's place in the cache; without one, in the list of the folder */
     size_t      folders;    /* class folders, 0 in a flat folder */
     size_t      unreadable; /* folders below that could not be read */
     size_t      stray;      /* pictures that lie beside the class folders and were left out */
@@ -30,8 +34,8 @@ typedef struct {
  *     its number, counted from 1.  CLASS is a synset, a word of class_map, or an index.  Indices count from 0 where a 0 is
  *     among them; otherwise they could be the devkit's 1 to 1000, whose order is another, and are refused unless
  *     labels_order says "index", or "devkit" with a devkit_map that gives each its synset.
- * Class folders are searched to any depth; links are followed, circles end, hidden names are skipped.  Names that cannot be
- * opened are listed all the same, so that they fail where they are seen.
+ * vr_picture_list_walk says how folders are searched.  A cache stands for the folder that it was made of: its pictures have
+ * paths "CACHE/NAME" and get their classes in the same ways.
  *
  *   VR_E_IO     folder or file cannot be read
  *   VR_E_IMAGE  "no-picture"
@@ -42,16 +46,7 @@ typedef struct {
 vr_status vr_dataset_open(vr_dataset *out, const vr_dataset_source *from, const vr_classes *classes, vr_error *err);
 void      vr_dataset_close(vr_dataset *d);
 
-/* True where the ending of a file's name is that of a picture; false for hidden files. */
-bool vr_picture_name(const char *name);
-
-/* The last part of a path. */
-const char *vr_file_name(const char *path);
-
 /* 1234 of ".../ILSVRC2012_val_00001234.JPEG", with any ending; 0 where a file is named otherwise. */
 size_t vr_imagenet_number(const char *path);
-
-/* strcmp, but runs of digits compare as numbers; never 0 for different names. */
-int vr_natural_order(const char *a, const char *b);
 
 #endif

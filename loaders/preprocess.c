@@ -119,6 +119,19 @@ vr_status vr_resize_crop(uint8_t *out, const vr_image *im, const vr_recipe *r, v
     return vr_resample(&job, scratch, scratch_bytes, err);
 }
 
+vr_status vr_recipe_crop(uint8_t *out, vr_image *im, const vr_recipe *r, bool exif, bool uncropped, void **scratch,
+                         size_t *scratch_bytes, vr_error *err)
+{
+    int resized_w, resized_h, w, h;
+    if (exif && vr_image_upright(im, err)) return err->code;
+    if (vr_recipe_sizes(r, im->width, im->height, &resized_w, &resized_h, &w, &h, err)) return err->code;
+    if (uncropped) w = resized_w, h = resized_h;
+    if (w != r->crop_width || h != r->crop_height)
+        return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
+                       r->crop_width, r->crop_height);
+    return vr_resize_crop(out, im, r, scratch, scratch_bytes, err);
+}
+
 /* torchvision's steps one by one: divide, subtract, divide, each rounded to f32. */
 void vr_normal_table(float table[3][256], const vr_recipe *r)
 {

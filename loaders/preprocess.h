@@ -34,6 +34,13 @@ vr_status vr_recipe_sizes(const vr_recipe *r, int width, int height, int *resize
 vr_status vr_resize_crop(uint8_t *out, const vr_image *im, const vr_recipe *r, void **scratch, size_t *scratch_bytes,
                          vr_error *err);
 
+/* A decoded picture to the crop of a recipe that has one: turned upright first where `exif` says so.
+ *   out        [crop_height, crop_width, 3];  scratch as above
+ *   uncropped  true: nothing may be cut off or added, so a picture that resizing leaves at another size has no crop
+ * VR_E_IMAGE "size" for such a picture, and what the two above say. */
+vr_status vr_recipe_crop(uint8_t *out, vr_image *im, const vr_recipe *r, bool exif, bool uncropped, void **scratch,
+                         size_t *scratch_bytes, vr_error *err);
+
 /* out [3, height, width] = (rgb / 255 - mean) / std in f32, torchvision's order of operations, bit for bit. */
 void vr_normalise(float *out, const uint8_t *rgb, int height, int width, const vr_recipe *r);
 /* The same for each byte of each channel. */

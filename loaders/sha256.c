@@ -43,6 +43,15 @@ static void begin(hash *h)
 
 static uint32_t turn(uint32_t x, int bits) { return x >> bits | x << (32 - bits); }
 
+static inline void step(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g, uint32_t *last,
+                        uint32_t kw)
+{
+    const uint32_t t1 = *last + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + kw;
+    const uint32_t t2 = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    *d += t1;
+    *last = t1 + t2;
+}
+
 static void block(hash *h, const unsigned char *bytes)
 {
     uint32_t w[64], s[8];
@@ -55,13 +64,15 @@ static void block(hash *h, const unsigned char *bytes)
         w[t] = w[t - 16] + s0 + w[t - 7] + s1;
     }
     memcpy(s, h->state, sizeof s);
-    for (int t = 0; t < 64; t++) {
-        const uint32_t a = s[0], b = s[1], c = s[2], e = s[4], f = s[5], g = s[6];
-        uint32_t       t1 = s[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + h->k[t] + w[t];
-        uint32_t       t2 = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-        memmove(s + 1, s, 7 * sizeof *s);
-        s[4] += t1;
-        s[0] = t1 + t2;
+    for (int t = 0; t < 64; t += 8) { /* the letters move on by one name a step, not their numbers by one place */
+        step(s[0], s[1], s[2], &s[3], s[4], s[5], s[6], &s[7], h->k[t] + w[t]);
+        step(s[7], s[0], s[1], &s[2], s[3], s[4], s[5], &s[6], h->k[t + 1] + w[t + 1]);
+        step(s[6], s[7], s[0], &s[1], s[2], s[3], s[4], &s[5], h->k[t + 2] + w[t + 2]);
+        step(s[5], s[6], s[7], &s[0], s[1], s[2], s[3], &s[4], h->k[t + 3] + w[t + 3]);
+        step(s[4], s[5], s[6], &s[7], s[0], s[1], s[2], &s[3], h->k[t + 4] + w[t + 4]);
+        step(s[3], s[4], s[5], &s[6], s[7], s[0], s[1], &s[2], h->k[t + 5] + w[t + 5]);
+        step(s[2], s[3], s[4], &s[5], s[6], s[7], s[0], &s[1], h->k[t + 6] + w[t + 6]);
+        step(s[1], s[2], s[3], &s[4], s[5], s[6], s[7], &s[0], h->k[t + 7] + w[t + 7]);
     }
     for (int i = 0; i < 8; i++) h->state[i] += s[i];
 }

@@ -3,6 +3,7 @@
 #include "impl.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ static void cpu_close(vr_backend *be)
     if (!impl) return;
     vr_threads_close(impl->crew);
     cpu_unreserve(be);
+    free(impl->rows);
     free(impl);
     be->impl = NULL;
 }
@@ -137,39 +139,98 @@ static vr_status cpu_get(vr_backend *be, void *host, const void *src, size_t byt
 }
 
 typedef struct {
-    float       *panels; /* [ceil(out / width)][in][width] */
-    const float *weight; /* [out, in] */
-    int          out, in, width;
+    float               *panels; /* [ceil(out / width)][in][width] */
+    const float         *weight; /* [out, in], or NULL: */
+    const vr_row_source *source;
+    float               *rows; /* [threads, rows_stride] */
+    size_t               rows_stride;
+    int                  out, in, width;
+    pthread_mutex_t      lock;
+    int                  failed; /* under the lock: the first panel, in order, that cannot be had, */
+    vr_error             err;    /* and why */
 } pack_job;
+
+/* Panels are taken in order, so whatever lies before one that failed is at least under way. */
+static bool given_up(pack_job *j)
+{
+    pthread_mutex_lock(&j->lock);
+    const bool stop = j->err.code != VR_OK;
+    pthread_mutex_unlock(&j->lock);
+    return stop;
+}
+
+static const float *fetch_rows(pack_job *j, int task, int thread, int first, int count)
+{
+    float   *rows = j->rows + (size_t)thread * j->rows_stride;
+    vr_error err = {0};
+    if (given_up(j)) return NULL;
+    if (j->source->read(j->source->from, first, count, rows, &err) == VR_OK) return rows;
+    pthread_mutex_lock(&j->lock);
+    if (j->err.code == VR_OK || task < j->failed) j->err = err, j->failed = task;
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
 
 static void pack_task(int task, int thread, void *arg)
 {
-    const pack_job *j = arg;
-    (void)thread;
-    int row = task * j->width, rows = j->out - row < j->width ? j->out - row : j->width;
-    vr_pack_panel(j->panels + (size_t)row * (size_t)j->in, j->width, j->weight + (size_t)row * (size_t)j->in, (size_t)j->in,
-                  rows, j->in);
+    pack_job    *j = arg;
+    int          row = task * j->width, rows = j->out - row < j->width ? j->out - row : j->width;
+    const float *weight = j->source ? fetch_rows(j, task, thread, row, rows) : j->weight + (size_t)row * (size_t)j->in;
+    if (weight) vr_pack_panel(j->panels + (size_t)row * (size_t)j->in, j->width, weight, (size_t)j->in, rows, j->in);
 }
 
-static vr_status cpu_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
-                          int in_features, vr_error *err)
+static bool take_rows(vr_cpu_impl *impl, pack_job *j)
+{
+    const size_t want = ((size_t)j->width * (size_t)j->in + 15) / 16 * 16;
+    if (want > impl->rows_stride) {
+        size_t count;
+        free(impl->rows);
+        impl->rows = vr_mul(want, (size_t)vr_threads_count(impl->crew), &count) ? vr_alloc(count, sizeof(float)) : NULL;
+        impl->rows_stride = impl->rows ? want : 0;
+    }
+    j->rows = impl->rows, j->rows_stride = impl->rows_stride;
+    return impl->rows != NULL;
+}
+
+/* `weight` whole, or `source`. */
+static vr_status pack_either(vr_backend *be, vr_weight *out, const float *weight, const vr_row_source *source,
+                             const float *bias, int out_features, int in_features, vr_error *err)
 {
     assert(out_features > 0 && in_features > 0);
-    const vr_cpu_impl *impl = impl_of(be);
-    const int          width = impl->isa->panel, panels = (out_features + width - 1) / width;
-    pack_job           job = {.weight = weight, .out = out_features, .in = in_features, .width = width};
-    size_t             groups;
+    vr_cpu_impl *impl = impl_of(be);
+    const int    width = impl->isa->panel, panels = (out_features + width - 1) / width;
+    pack_job     job = {.weight = weight,
+                        .source = source,
+                        .out = out_features,
+                        .in = in_features,
+                        .width = width,
+                        .lock = PTHREAD_MUTEX_INITIALIZER};
+    size_t       groups;
     *out = (vr_weight){.out = out_features, .in = in_features};
-    if (vr_mul((size_t)panels * (size_t)width, (size_t)in_features, &groups)) out->data = vr_alloc(groups, sizeof(float));
+    if (vr_mul((size_t)panels * (size_t)width, (size_t)in_features, &groups)) out->data = vr_alloc_large(groups, sizeof(float));
     if (bias) out->bias = vr_alloc((size_t)out_features, sizeof *bias);
-    if (!out->data || (bias && !out->bias)) {
+    if (!out->data || (bias && !out->bias) || (source && !take_rows(impl, &job))) {
         be->ops->unpack(be, out);
         return vr_fail(err, VR_E_MEMORY, "", "There is no memory for a weight of %d x %d numbers.", out_features, in_features);
     }
     job.panels = out->data;
     vr_threads_run(impl->crew, pack_task, &job, panels);
     if (bias) memcpy(out->bias, bias, (size_t)out_features * sizeof *bias);
-    return VR_OK;
+    if (job.err.code == VR_OK) return VR_OK;
+    be->ops->unpack(be, out);
+    return vr_fail(err, job.err.code, job.err.rule, "%s", job.err.text);
+}
+
+static vr_status cpu_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
+                          int in_features, vr_error *err)
+{
+    return pack_either(be, out, weight, NULL, bias, out_features, in_features, err);
+}
+
+static vr_status cpu_pack_rows(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,
+                               int in_features, vr_error *err)
+{
+    return pack_either(be, out, NULL, rows, bias, out_features, in_features, err);
 }
 
 static void cpu_unpack(vr_backend *be, vr_weight *w)
@@ -219,6 +280,7 @@ const vr_ops vr_cpu = {
     .put = cpu_put,
     .get = cpu_get,
     .pack = cpu_pack,
+    .pack_rows = cpu_pack_rows,
     .unpack = cpu_unpack,
     .reserve = cpu_reserve,
     .reserve_reduction = cpu_reserve_reduction,

@@ -11,6 +11,8 @@ typedef struct {
     vr_threads   *crew;
     float        *scratch;        /* [threads, scratch_stride], for attention */
     size_t        scratch_stride; /* floats of one thread; 0 before reserve() */
+    float        *rows;           /* [threads, rows_stride], of weights while they are packed */
+    size_t        rows_stride;    /* floats of one thread */
     vr_reduction  reduction;      /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
 

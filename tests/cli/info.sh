@@ -39,3 +39,10 @@ check 'devices --json is valid' json
 VITRUN_ISA=portable exits 'VITRUN_ISA=portable' 0 devices
 check 'VITRUN_ISA=portable is used' prints 'portable (used)'
 VITRUN_ISA=abacus exits 'VITRUN_ISA=abacus' 7 devices
+cpu=$(taskset -cp $$ 2>/dev/null | sed 's/.*: *//; s/[-,].*//')
+if [ -n "$cpu" ]; then
+    run taskset -c "$cpu" "$VITRUN" info --json -m "$TINY"
+    check 'a process bound to one processor runs one thread' prints '"threads":1,'
+else
+    skip 'a process bound to one processor' 'no taskset here'
+fi

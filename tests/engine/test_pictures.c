@@ -286,13 +286,13 @@ Test(pictures, stages_tell_who_worked_and_who_waited)
     o.model = good, o.threads = 2;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     v->backend.ops = &ops;
-    cr_assert_eq(vr_classify_files(v, &v->used, 1, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
+    cr_assert_eq(vr_classify_files(v, &v->used, 1, NULL, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
     cr_expect(s.pictures == PICTURES && s.failed == 1 && given == PICTURES - 1 && s.decoders == 2);
     cr_expect(s.compute >= 0.01 * PICTURES / BATCH && s.whole >= s.compute + s.compute_waited);
     cr_expect(s.decode > 0 && s.resize > 0 && s.decoders_waited > s.compute_waited, "%g %g", s.decoders_waited,
               s.compute_waited);
     given = 0;
-    cr_assert_eq(vr_classify_files(v, NULL, 0, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
+    cr_assert_eq(vr_classify_files(v, NULL, 0, NULL, paths, PICTURES, BATCH, count_logits, &given, &s, &err), VR_OK);
     cr_expect(s.pictures == PICTURES && s.failed == 1 && given == 0 && s.compute <= 0 && s.decode > 0);
     v->backend.ops = &vr_cpu;
     vitrun_close(v);

@@ -138,6 +138,22 @@ static void remove_root(void)
     cr_assert_eq(system(command), 0);
 }
 
+/* Broken: a process that was bound to one processor runs threads for all of them. */
+Test(threads, affinity, .init = make_root, .fini = remove_root)
+{
+    cpu_set_t all, one;
+    cr_assert_eq(sched_getaffinity(0, sizeof all, &all), 0);
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all)) cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    const int bound = vr_threads_allowed(root);
+    cr_assert_eq(sched_setaffinity(0, sizeof all, &all), 0);
+    cr_expect_eq(bound, 1);
+    cr_expect_eq(vr_threads_allowed(root), CPU_COUNT(&all));
+}
+
 Test(threads, no_groups_no_limit, .init = make_root, .fini = remove_root) { cr_assert_eq(vr_threads_allowed(root), machine()); }
 
 Test(threads, quota_of_version_2, .init = make_root, .fini = remove_root)

@@ -61,8 +61,12 @@ static bool move_bytes(size_t *n)
 
 ssize_t pread(int fd, void *to, size_t n, off_t at) { return move_bytes(&n) ? syscall(SYS_pread64, fd, to, n, at) : -1; }
 ssize_t write(int fd, const void *from, size_t n) { return move_bytes(&n) ? syscall(SYS_write, fd, from, n) : -1; }
-int     fsync(int fd) { return io_fails() ? -1 : (int)syscall(SYS_fsync, fd); }
-int     rename(const char *from, const char *to) { return io_fails() ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to); }
+ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
+{
+    return move_bytes(&n) ? syscall(SYS_pwrite64, fd, from, n, at) : -1;
+}
+int fsync(int fd) { return io_fails() ? -1 : (int)syscall(SYS_fsync, fd); }
+int rename(const char *from, const char *to) { return io_fails() ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to); }
 
 int fstat(int fd, struct stat *st) { return io_fails() ? -1 : fstatat(fd, "", st, AT_EMPTY_PATH); }
 
