@@ -14,14 +14,14 @@
 
 #include "base.h"
 
-/* A row-major matrix seen through a stride; owns nothing.  Activations have the type that the back end was opened with:
- * f32 on the CPU and in the oracle.  What is no activation (logits, mean keys, sizes, scores, weights of norms, positions)
- * is f32 everywhere. */
+/* A row-major matrix seen through a stride; owns nothing.  What is multiplied (a norm's output, qkv, attention's output, the
+ * hidden layer) has the back end's type of activations, the residual stream that of `residual`; both are f32 in the oracle.
+ * The rest (logits, mean keys, sizes, scores, weights of norms, positions) is f32 everywhere. */
 typedef struct {
     float   *data; /* in the back end's memory; elements of `type` lie there, and engine/ never looks behind it */
     int      rows, cols;
     size_t   stride; /* elements from one row to the next, at least cols */
-    vr_dtype type;   /* VR_F32; a GPU may keep activations as VR_F16 or VR_BF16 */
+    vr_dtype type;   /* VR_F32, VR_F16 or VR_BF16 */
 } vr_mat;
 
 /* The same matrix from its element (row, col) on. */
@@ -185,7 +185,7 @@ typedef struct {
 /* DiffRate may shrink a size by a negative cosine; none falls below this, so that its logarithm stays finite. */
 #define VR_SIZE_LEAST 1e-6f
 
-/* How activations are kept and multiplied.  Sums, statistics and decisions are f32 in all of them. */
+/* How weights and activations are kept and multiplied.  Sums, statistics and decisions are f32 in all of them. */
 typedef enum {
     VR_MATH_AUTO, /* the back end's choice */
     VR_MATH_F32,
@@ -244,7 +244,8 @@ typedef struct vr_ops {
 struct vr_backend {
     const vr_ops *ops;
     void         *impl;        /* the back end's own */
-    vr_dtype      activations; /* element type of the matrices that the plan lays out */
+    vr_dtype      activations; /* element type of what is multiplied */
+    vr_dtype      residual;    /* of the residual stream x, which every block adds to: never less exact than activations */
     vr_math       math;        /* what is really used, never VR_MATH_AUTO */
     int           budget;      /* tokens computed together that suit it */
     const char   *chip;        /* what the arithmetic is compiled for: "avx512", "sm_90"; the back end's */

@@ -7,11 +7,12 @@
 #include "reduce.h"
 
 typedef struct {
-    const vr_isa *isa;
-    vr_threads   *crew;
-    float        *scratch;        /* [threads, scratch_stride], for attention */
-    size_t        scratch_stride; /* floats of one thread; 0 before reserve() */
-    vr_reduction  reduction;      /* scratch of the reducers; empty before reserve_reduction() */
+    const vr_isa     *isa;
+    const vr_kernels *kernels; /* of the layers; reducers take isa->f32 */
+    vr_threads       *crew;
+    float            *scratch;        /* [threads, scratch_stride], for attention */
+    size_t            scratch_stride; /* floats of one thread; 0 before reserve() */
+    vr_reduction      reduction;      /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w);

@@ -54,3 +54,54 @@ void vr_pack_panel(float *panel, int width, const float *rows, size_t stride, in
         for (int d = 0; d < depth; d++)
             memset(panel + (size_t)d * (size_t)width + cols, 0, (size_t)(width - cols) * sizeof *panel);
 }
+
+/* ---- pairs ---- */
+
+enum { BLOCK = 8, GROUPS = 16 }; /* rows and groups that are turned at once */
+
+typedef uint32_t words __attribute__((vector_size(16)));
+
+static inline words rounded(words bits)
+{
+    const words nan = (words)((bits & 0x7fffffff) > 0x7f800000), even = bits + 0x7fff + (bits >> 16 & 1);
+    return (nan & (bits | 0x400000)) | (~nan & even);
+}
+
+/* Groups [GROUPS] of one row with `left` numbers to go, zero beyond. */
+static void round_row(float *groups, const float *row, int left)
+{
+    float padded[2 * GROUPS] = {0};
+    if (left < 2 * GROUPS) memcpy(padded, row, (size_t)left * sizeof *row), row = padded;
+    for (int g = 0; g < GROUPS; g += 4) {
+        words a = rounded((words)load(row + 2 * g)), b = rounded((words)load(row + 2 * g + 4));
+        words low = __builtin_shufflevector(a, b, 0, 2, 4, 6), high = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+        store(groups + g, (quad)(low >> 16 | (high & 0xffff0000)));
+    }
+}
+
+static void copy_row(float *groups, const uint16_t *row, int left)
+{
+    const int count = left < 2 * GROUPS ? left : 2 * GROUPS;
+    memset(groups + count / 2, 0, (size_t)(GROUPS - count / 2) * sizeof *groups);
+    memcpy(groups, row, (size_t)count * sizeof *row);
+}
+
+void vr_pack_pairs(float *panel, int width, const void *rows, vr_dtype type, size_t stride, int cols, int depth)
+{
+    float block[BLOCK * GROUPS];
+    for (int d = 0; d < depth; d += 2 * GROUPS, panel += (size_t)GROUPS * (size_t)width) {
+        for (int j = 0; j < cols; j += BLOCK) {
+            const int count = cols - j < BLOCK ? cols - j : BLOCK;
+            for (int i = 0; i < count; i++) {
+                const size_t at = (size_t)(j + i) * stride + (size_t)d;
+                if (type == VR_F32)
+                    round_row(block + i * GROUPS, (const float *)rows + at, depth - d);
+                else
+                    copy_row(block + i * GROUPS, (const uint16_t *)rows + at, depth - d);
+            }
+            pack_block(panel + j, (size_t)width, block, GROUPS, 0, count, 0, GROUPS);
+        }
+        for (int g = 0; g < GROUPS && cols < width; g++)
+            memset(panel + g * width + cols, 0, (size_t)(width - cols) * sizeof *panel);
+    }
+}
