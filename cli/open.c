@@ -63,15 +63,12 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     return VR_OK;
 }
 
-/* f16 is the wish for speed, and a processor without it answers with what it has. */
 static void say_device(const cli_options *o, const vitrun_about_t *a)
 {
     static bool said;
     if (said) return;
     said = true;
     if (a->why_cpu[0]) cli_note(o, "using the CPU. %s", a->why_cpu);
-    if (o->dtype && strcmp(o->dtype, "auto") && strcmp(o->dtype, a->dtype))
-        cli_note(o, "this device does not compute in %s; using %s", o->dtype, a->dtype);
 }
 
 vr_status cli_open(vitrun **v, const cli_options *o, vitrun_options *options, bool *implicit, vr_error *err)

@@ -36,12 +36,12 @@ vr_status vr_math_parse(vr_math *out, const char *dtype, vr_error *err)
                    vr_quotez(dtype).text);
 }
 
-/* f16 is the wish for speed, which a CPU grants with what it has. */
-static vr_status check_cpu_math(const vr_wish *wish, vr_error *err)
+/* why_cpu: why it is no GPU that was chosen, or "". */
+static vr_status check_cpu_math(const vr_wish *wish, const char *why_cpu, vr_error *err)
 {
-    if (wish->math != VR_MATH_BF16 && wish->math != VR_MATH_TF32) return VR_OK;
-    return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype %s is not supported yet on a CPU; use --dtype f32.",
-                   maths[wish->math]);
+    if (wish->math != VR_MATH_F16 && wish->math != VR_MATH_TF32) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype %s is not supported yet on a CPU; use --dtype bf16 or f32.%s%s",
+                   maths[wish->math], *why_cpu ? " " : "", why_cpu);
 }
 
 /* ---- the plugin ---- */
@@ -170,5 +170,5 @@ vr_status vr_device_choose(const vr_ops **ops, vr_wish *wish, char why_cpu[600],
     const bool usual = why.rule && (strcmp(why.rule, "no-plugin") == 0 || strcmp(why.rule, "no-driver") == 0);
     if (automatic && (device || !usual)) snprintf(why_cpu, 600, "%s", why.text);
     *ops = &vr_cpu;
-    return check_cpu_math(wish, err);
+    return check_cpu_math(wish, why_cpu, err);
 }

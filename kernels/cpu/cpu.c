@@ -93,11 +93,27 @@ bool vr_cpu_isa_supported(const char *name)
     return find_isa(name, &isa, &bf16);
 }
 
+const char *vr_cpu_isa(int number) { return number >= 0 && number < ISAS ? isas[number].name : NULL; }
+
+/* What the environment names, or NULL. */
+static const char *forced_isa(void)
+{
+    const char *name = getenv("VITRUN_ISA");
+    return name && *name ? name : NULL;
+}
+
+const char *vr_cpu_isa_chosen(vr_math math)
+{
+    const vr_isa     *isa;
+    const vr_kernels *bf16;
+    if (!find_isa(forced_isa(), &isa, &bf16)) return NULL;
+    return math == VR_MATH_BF16 ? bf16->name : isa->f32.name;
+}
+
 static vr_status pick_isa(vr_cpu_impl *impl, vr_math math, vr_error *err)
 {
     const vr_kernels *bf16;
-    const char       *name = getenv("VITRUN_ISA");
-    if (name && !*name) name = NULL;
+    const char       *name = forced_isa();
     if (find_isa(name, &impl->isa, &bf16)) {
         impl->kernels = math == VR_MATH_BF16 ? bf16 : &impl->isa->f32;
         return VR_OK;

@@ -20,8 +20,8 @@ assert abs(r["ms_mean"] - sum(r["samples_ms"]) / 3) < 1e-6 * r["ms_mean"] and r[
 run ours -b 5 -t 1,2 --digest -f csv
 check 'the digest is the same for every number of threads' test "$(sed 1d "$T/out" | sed 's/.*,//' | sort -u | wc -l)" -eq 1
 run ours --fp16
-check '--fp16 computes in f32 and says so' all test "$code" -eq 0 -- says f32 -- prints '| f32 |'
+check '--fp16: not supported yet, and what is' all test "$code" -eq 2 -- says 'not supported yet' -- says 'bf16 or f32'
 run ours --dtype f32,bf16
-check 'bf16: not supported yet' all test "$code" -ne 0 -- says 'not supported yet'
+check 'bf16 beside f32' all test "$code" -eq 0 -- prints '| f32 |' -- prints '| bf16 |'
 exits 'random weights' 0 bench --arch deit_tiny_patch16_224 --random -r 1 --min-seconds 0 --img-size 64
 exits 'a missing model' 3 bench -m no-such-model
