@@ -30,11 +30,12 @@ endif
 # Kernels whose source is compiled once for each instruction set; the machine's is picked when a back end is opened.
 ARCH      := $(shell uname -m)
 ISA_DIR   := kernels/cpu/isa
-VECTOR_SRC := $(filter-out $(ISA_DIR)/amx.c,$(wildcard $(ISA_DIR)/*.c))
+VECTOR_SRC := $(filter-out %/amx.c %/bytes.c,$(wildcard $(ISA_DIR)/*.c))
 PAIRS_SRC := $(patsubst %,$(ISA_DIR)/%.c,gemm attention norm table)
 ifeq ($(ARCH),x86_64)
 ISAS      := portable avx2 avx512
 PAIRS     := avx512bf16 amx
+BYTES     := avx512vnni
 else
 ISAS      := portable
 endif
@@ -43,10 +44,12 @@ flags_avx2     := -mavx2 -mfma -mf16c
 flags_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 flags_avx512bf16 := $(flags_avx512) -mavx512bf16 -DVR_ISA_avx512 -DVR_PAIRS
 flags_amx      := $(flags_avx512bf16) -mamx-tile -mamx-bf16 -DVR_AMX
+flags_avx512vnni := $(flags_avx512) -mavx512vnni -DVR_ISA_avx512 -DVR_BYTES
+src_avx512vnni := $(ISA_DIR)/bytes.c
 src_avx512bf16 := $(PAIRS_SRC) $(ISA_DIR)/tile.c
 src_amx        := $(PAIRS_SRC) $(ISA_DIR)/amx.c
 isa_objects     = $(foreach i,$(1),$(patsubst %.c,$(BUILD)/%.$(i).o,$(or $(src_$(i)),$(VECTOR_SRC))))
-ISA_OBJ   := $(call isa_objects,$(ISAS) $(PAIRS))
+ISA_OBJ   := $(call isa_objects,$(ISAS) $(PAIRS) $(BYTES))
 
 # The same again for the tests, with the instructions that this machine may lack put together from AVX-512.
 EMULATED  := $(PAIRS:%=%_emulated)
@@ -214,7 +217,7 @@ $(BUILD)/kernels/cpu/isa/%.$(1).o: kernels/cpu/isa/%.c
 	@echo "  $$(CC) $$< ($(1))"
 	@$$(CC) $$(ALL_CFLAGS) -O3 $$(flags_$(1)) -DVR_ISA=$(1) -DVR_ISA_$(1) -c -o $$@ $$<
 endef
-$(foreach i,$(ISAS) $(PAIRS) $(EMULATED),$(eval $(call isa_rule,$(i))))
+$(foreach i,$(ISAS) $(PAIRS) $(BYTES) $(EMULATED),$(eval $(call isa_rule,$(i))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

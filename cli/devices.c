@@ -9,7 +9,7 @@
 
 /* The instruction sets that opening a back end would choose, by the rule of kernels/cpu/cpu.h. */
 typedef struct {
-    const char *f32, *bf16; /* NULL: the one asked for is not there */
+    const char *f32, *bf16, *int8; /* NULL: none, or the one asked for is not there */
 } chosen;
 
 enum { GPUS_MAX = 64 };
@@ -81,15 +81,28 @@ static void print_json(FILE *f, const cli_machine *m, const chosen *isa, const g
     cli_json_string(f, m->cpu);
     fputs(",\"isas\":[", f);
     for (int i = 0, n = 0; vr_cpu_isa(i); i++)
-        if (vr_cpu_isa_supported(vr_cpu_isa(i))) fprintf(f, "%s\"%s\"", n++ ? "," : "", vr_cpu_isa(i));
+        if (vr_cpu_isa_supported(vr_cpu_isa(i), VR_MATH_F32)) fprintf(f, "%s\"%s\"", n++ ? "," : "", vr_cpu_isa(i));
     fputs("],\"isa\":", f);
     json_word(f, isa->f32);
     fputs(",\"isa_bf16\":", f);
     json_word(f, isa->bf16);
+    fputs(",\"isa_int8\":", f);
+    json_word(f, isa->int8);
     fprintf(f, ",\"cores\":%d,\"memory_bytes\":%llu,\"memory_available_bytes\":%llu},", m->cores, (unsigned long long)m->memory,
             (unsigned long long)m->memory_free);
     json_gpus(f, g);
     fputs("}\n", f);
+}
+
+/* " avx512 (used for f32, bf16)" */
+static void print_isa(FILE *f, const char *name, const chosen *isa)
+{
+    const char *const used[][2] = {{"f32", isa->f32}, {"bf16", isa->bf16}, {"int8", isa->int8}};
+    int               n = 0;
+    fprintf(f, " %s", name);
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        if (used[i][1] && strcmp(used[i][1], name) == 0) fprintf(f, "%s%s", n++ ? ", " : " (used for ", used[i][0]);
+    if (n) fputc(')', f);
 }
 
 static void print_table(FILE *f, const cli_machine *m, const chosen *isa, const gpus *g)
@@ -99,9 +112,7 @@ static void print_table(FILE *f, const cli_machine *m, const chosen *isa, const 
     fputs("isa     ", f);
     for (int i = 0; vr_cpu_isa(i); i++) {
         const char *name = vr_cpu_isa(i);
-        const bool  f32 = isa->f32 && strcmp(isa->f32, name) == 0, bf16 = isa->bf16 && strcmp(isa->bf16, name) == 0;
-        if (vr_cpu_isa_supported(name))
-            fprintf(f, " %s%s", name, f32 && bf16 ? " (used)" : f32 ? " (used for f32)" : bf16 ? " (used for bf16)" : "");
+        if (vr_cpu_isa_supported(name, VR_MATH_F32)) print_isa(f, name, isa);
     }
     fprintf(f, "\ncores    %d\nmemory   %.1f GiB, %.1f GiB available\n", m->cores, (double)m->memory / gib,
             (double)m->memory_free / gib);
@@ -113,7 +124,7 @@ int cmd_devices(const cli_options *o)
     vr_error     err = {0};
     cli_output   out;
     cli_machine  m = cli_machine_read();
-    const chosen isa = {vr_cpu_isa_chosen(VR_MATH_F32), vr_cpu_isa_chosen(VR_MATH_BF16)};
+    const chosen isa = {vr_cpu_isa_chosen(VR_MATH_F32), vr_cpu_isa_chosen(VR_MATH_BF16), vr_cpu_isa_chosen(VR_MATH_INT8)};
     const gpus   g = find_gpus();
     if (cli_output_open(&out, o->output, &err)) return cli_failed(&err);
     if (o->json)

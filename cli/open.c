@@ -30,10 +30,10 @@ static vr_status element_type(const cli_options *o, vitrun_options *out, vr_erro
 {
     if (!o->dtype) return VR_OK;
     bool known = false;
-    for (const char *const *w = (const char *const[]){"auto", "f32", "tf32", "f16", "bf16", NULL}; *w; w++)
+    for (const char *const *w = (const char *const[]){"auto", "f32", "tf32", "f16", "bf16", "int8", NULL}; *w; w++)
         if (strcmp(o->dtype, *w) == 0) known = true;
     if (!known)
-        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 tf32 f16 bf16",
+        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 tf32 f16 bf16 int8",
                        vr_quotez(o->dtype).text);
     out->dtype = o->dtype;
     return VR_OK;

@@ -39,9 +39,9 @@ static vr_status load_norm(const loader *l, vr_place weight, int block, vr_norm 
 }
 
 /* The rows from .. from+count-1 of the staged weight [.., in] and bias. */
-static vr_status pack_rows(const loader *l, vr_weight *out, int from, int count, int in)
+static vr_status pack_rows(const loader *l, vr_weight *out, vr_layer layer, int from, int count, int in)
 {
-    return l->be->ops->pack(l->be, out, l->stage + (size_t)from * (size_t)in, l->bias + from, count, in, l->err);
+    return l->be->ops->pack(l->be, out, l->stage + (size_t)from * (size_t)in, l->bias + from, count, in, layer, l->err);
 }
 
 /* Read a Linear's weight [out, in] and bias [out] into the stage.  The bias follows its weight in the list of places. */
@@ -61,9 +61,9 @@ static void scale_rows(const loader *l, const float *gamma, float factor, int ou
     }
 }
 
-static vr_status load_linear(const loader *l, vr_place weight, int block, int out, int in, vr_weight *w)
+static vr_status load_linear(const loader *l, vr_place weight, int block, vr_layer layer, int out, int in, vr_weight *w)
 {
-    return stage_linear(l, weight, block) ? l->err->code : pack_rows(l, w, 0, out, in);
+    return stage_linear(l, weight, block) ? l->err->code : pack_rows(l, w, layer, 0, out, in);
 }
 
 static vr_status load_scaled(const loader *l, vr_place weight, vr_place gamma, int block, int out, int in, vr_weight *w)
@@ -73,15 +73,16 @@ static vr_status load_scaled(const loader *l, vr_place weight, vr_place gamma, i
         if (read(l, gamma, block, l->scale)) return l->err->code;
         scale_rows(l, l->scale, 1, out, in);
     }
-    return pack_rows(l, w, 0, out, in);
+    return pack_rows(l, w, VR_LAYER_OF_BLOCK, 0, out, in);
 }
 
 static vr_status load_qkv(const loader *l, int block, vr_block *w)
 {
     int C = l->m->config.dim;
     if (stage_linear(l, VR_AT_QKV_WEIGHT, block)) return l->err->code;
-    if (!l->m->few || block != l->m->config.depth - 1) return pack_rows(l, &w->qkv, 0, 3 * C, C);
-    return pack_rows(l, &w->q, 0, C, C) ? l->err->code : pack_rows(l, &w->kv, C, 2 * C, C);
+    if (!l->m->few || block != l->m->config.depth - 1) return pack_rows(l, &w->qkv, VR_LAYER_OF_BLOCK, 0, 3 * C, C);
+    return pack_rows(l, &w->q, VR_LAYER_OF_BLOCK, 0, C, C) ? l->err->code
+                                                           : pack_rows(l, &w->kv, VR_LAYER_OF_BLOCK, C, 2 * C, C);
 }
 
 static vr_status load_block(const loader *l, int block, vr_block *w)
@@ -89,7 +90,8 @@ static vr_status load_block(const loader *l, int block, vr_block *w)
     int C = l->m->config.dim, mlp = l->m->config.mlp;
     if (load_norm(l, VR_AT_NORM1_WEIGHT, block, &w->norm1) || load_qkv(l, block, w) ||
         load_scaled(l, VR_AT_PROJ_WEIGHT, VR_AT_SCALE1, block, C, C, &w->proj) ||
-        load_norm(l, VR_AT_NORM2_WEIGHT, block, &w->norm2) || load_linear(l, VR_AT_FC1_WEIGHT, block, mlp, C, &w->fc1))
+        load_norm(l, VR_AT_NORM2_WEIGHT, block, &w->norm2) ||
+        load_linear(l, VR_AT_FC1_WEIGHT, block, VR_LAYER_OF_BLOCK, mlp, C, &w->fc1))
         return l->err->code;
     return load_scaled(l, VR_AT_FC2_WEIGHT, VR_AT_SCALE2, block, C, mlp, &w->fc2);
 }
@@ -118,11 +120,12 @@ static vr_status load_head(const loader *l)
     if (load_norm(l, VR_AT_NORM_WEIGHT, 0, &l->m->norm)) return l->err->code;
     if (c->classes == 0 || l->m->answer != VR_LOGITS) return VR_OK;
     if (stage_linear(l, VR_AT_HEAD_WEIGHT, 0)) return l->err->code;
-    if (c->head != VR_HEAD_DISTILLED) return pack_rows(l, &l->m->head, 0, c->classes, in);
+    if (c->head != VR_HEAD_DISTILLED) return pack_rows(l, &l->m->head, VR_LAYER_OUTER, 0, c->classes, in);
     scale_rows(l, NULL, 0.5f, c->classes, in);
-    if (pack_rows(l, &l->m->head, 0, c->classes, in) || stage_linear(l, VR_AT_HEAD2_WEIGHT, 0)) return l->err->code;
+    if (pack_rows(l, &l->m->head, VR_LAYER_OUTER, 0, c->classes, in) || stage_linear(l, VR_AT_HEAD2_WEIGHT, 0))
+        return l->err->code;
     scale_rows(l, NULL, 0.5f, c->classes, in);
-    return pack_rows(l, &l->m->head2, 0, c->classes, in);
+    return pack_rows(l, &l->m->head2, VR_LAYER_OUTER, 0, c->classes, in);
 }
 
 /* Positions. */
@@ -171,7 +174,8 @@ static vr_status load_embed(const loader *l, const int (*sizes)[2], int count)
     float            tokens[2 * 8192]; /* [prefix, C], bounded by config.c */
     l->m->embed.patch = c->patch;
     l->m->embed.prefix = c->prefix;
-    if (load_linear(l, VR_AT_PATCH_WEIGHT, 0, c->dim, 3 * c->patch * c->patch, &l->m->embed.proj)) return l->err->code;
+    if (load_linear(l, VR_AT_PATCH_WEIGHT, 0, VR_LAYER_OUTER, c->dim, 3 * c->patch * c->patch, &l->m->embed.proj))
+        return l->err->code;
     if (read(l, VR_AT_CLASS_TOKEN, 0, tokens) || (prefix == 2 && read(l, VR_AT_DIST_TOKEN, 0, tokens + C)) ||
         read(l, VR_AT_POSITIONS, 0, table))
         return l->err->code;

@@ -41,9 +41,10 @@ typedef struct {
 
 /* A Linear layer's weight in the back end's own layout, made by pack() and released by unpack(). */
 typedef struct {
-    void  *data; /* the back end's */
-    float *bias; /* [out], or NULL */
-    int    out, in;
+    void    *data; /* the back end's */
+    float   *bias; /* [out], or NULL */
+    int      out, in;
+    vr_dtype type; /* of the numbers in that layout */
 } vr_weight;
 
 typedef struct {
@@ -192,6 +193,7 @@ typedef enum {
     VR_MATH_TF32, /* kept as f32, multiplied with 10 bits of fraction */
     VR_MATH_F16,
     VR_MATH_BF16,
+    VR_MATH_INT8, /* activations are kept as f32 and rounded to bytes, row by row, where a block's Linear multiplies them */
     VR_MATHS
 } vr_math;
 
@@ -202,6 +204,9 @@ typedef struct {
     vr_math math;
     bool    deterministic; /* a GPU: an image's bits do not depend on its batch, at some cost in speed */
 } vr_wish;
+
+/* Whose weight it is: the first and the last layers are never rounded to bytes, which is felt more there and saves little. */
+typedef enum { VR_LAYER_OF_BLOCK, VR_LAYER_OUTER } vr_layer;
 
 typedef struct vr_backend vr_backend;
 
@@ -217,7 +222,7 @@ typedef struct vr_ops {
     vr_status (*get)(vr_backend *be, void *host, const void *src, size_t bytes, vr_error *err);
     vr_status (*pack)(vr_backend *be, vr_weight *out, const float *weight,
                       const float *bias, /* host [out, in], [out] or NULL */
-                      int out_features, int in_features, vr_error *err);
+                      int out_features, int in_features, vr_layer layer, vr_error *err);
     void (*unpack)(vr_backend *be, vr_weight *w);
     vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */

@@ -19,6 +19,7 @@
 
 #include "golden.h"
 
+#include "../engine/device.h"
 #include "../engine/internal.h"
 #include "../kernels/cpu/cpu.h"
 #include "../loaders/json.h"
@@ -34,11 +35,14 @@ static bool in_f32(void) { return strcmp(dtype, "f32") == 0; }
 
 int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
 {
-    static const char *const isas[] = {"portable",    "avx2", "avx512", "avx512bf16", "amx", "avx512bf16_emulated",
-                                       "amx_emulated"};
-    const size_t             count = in_f32() ? 3 : sizeof isas / sizeof *isas; /* the others multiply bf16 only */
-    static char              name[64];
-    int                      n = 0;
+    static const char *const isas[] = {
+        "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated"};
+    const size_t count = in_f32() ? 3 : sizeof isas / sizeof *isas; /* the others multiply bf16 or bytes only */
+    static char  name[64];
+    int          n = 0;
+    vr_math      math;
+    vr_error     err = {0};
+    if (vr_math_parse(&math, dtype, &err)) return 0;
     if (device) {
         snprintf(name, sizeof name, "%.30s %.30s", device, dtype);
         list[0] = (vr_golden_backend){name, NULL};
@@ -46,7 +50,7 @@ int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
     }
     if (with_reference && in_f32()) list[n++] = (vr_golden_backend){"reference", &vr_reference};
     for (size_t i = 0; i < count; i++)
-        if (vr_cpu_isa_supported(isas[i])) list[n++] = (vr_golden_backend){isas[i], &vr_cpu};
+        if (vr_cpu_isa_supported(isas[i], math)) list[n++] = (vr_golden_backend){isas[i], &vr_cpu};
     return n;
 }
 
@@ -80,7 +84,7 @@ double vr_golden_tolerance(bool reduced)
     static const struct {
         const char *dtype;
         double      plain, reduced;
-    } table[] = {{"f32", 2e-5, 2e-5}, {"tf32", 1e-6, 1e-5}, {"f16", 1e-5, 1e-5}, {"bf16", 5e-4, 5e-3}};
+    } table[] = {{"f32", 2e-5, 2e-5}, {"tf32", 1e-6, 1e-5}, {"f16", 1e-5, 1e-5}, {"bf16", 5e-4, 5e-3}, {"int8", 5e-3, 5e-2}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(dtype, table[i].dtype) == 0) return reduced ? table[i].reduced : table[i].plain;
     return 0;
@@ -419,7 +423,8 @@ int main(int argc, char **argv)
         else
             break;
     }
-    if (at != argc - 1 || vr_golden_tolerance(false) == 0 || (!device && !in_f32() && strcmp(dtype, "bf16"))) {
+    if (at != argc - 1 || vr_golden_tolerance(false) == 0 ||
+        (!device && !in_f32() && strcmp(dtype, "bf16") && strcmp(dtype, "int8"))) {
         fprintf(stderr,
                 "usage: golden_runner [--small] [--dtype f32|bf16 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;

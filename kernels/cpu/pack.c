@@ -4,6 +4,7 @@
  * while it is sure to stay (8 ways, even where the rows lie a multiple of 4 KiB apart). */
 #include "isa.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef float quad __attribute__((vector_size(16)));
@@ -103,5 +104,49 @@ void vr_pack_pairs(float *panel, int width, const void *rows, vr_dtype type, siz
         }
         for (int g = 0; g < GROUPS && cols < width; g++)
             memset(panel + g * width + cols, 0, (size_t)(width - cols) * sizeof *panel);
+    }
+}
+
+/* ---- bytes ---- */
+
+/* The weights of one column: how far the largest lies from 0, and a NaN in *watch unless all are finite. */
+static float largest_of(const float *row, int depth, float *watch)
+{
+    float largest = 0;
+    *watch = 0;
+    for (int d = 0; d < depth; d++) {
+        const float size = fabsf(row[d]);
+        largest = size > largest ? size : largest;
+        *watch += row[d] * 0;
+    }
+    return largest;
+}
+
+/* Column j of the panel, and its sum. */
+static int32_t pack_column(int8_t *groups, size_t width, const float *row, int depth, float factor)
+{
+    const float whole = 12582912.0f; /* 1.5 * 2^23: added, a number is rounded to an integer, which lies in its low bits */
+    int32_t     sum = 0;
+    for (int d = 0; d < depth; d++) {
+        const float   shifted = row[d] * factor + whole;
+        const int32_t q = (int32_t)(shifted - whole);
+        groups[(size_t)(d / 4) * 4 * width + (size_t)(d % 4)] = (int8_t)q;
+        sum += q;
+    }
+    return sum;
+}
+
+void vr_pack_bytes(float *panel, int width, const float *rows, size_t stride, int cols, int depth)
+{
+    const size_t groups = vr_groups(depth, VR_I8);
+    float       *scale = panel + groups * (size_t)width;
+    int32_t     *total = (int32_t *)(scale + width);
+    memset(panel, 0, vr_panel_words(depth, width, VR_I8) * sizeof *panel);
+    for (int j = 0; j < cols; j++) {
+        const float *row = rows + (size_t)j * stride;
+        float        watch;
+        const float  largest = largest_of(row, depth, &watch), factor = largest > 1e-30f && watch == 0 ? 127 / largest : 0;
+        scale[j] = factor > 0 ? largest / 127 : watch;
+        total[j] = factor > 0 ? pack_column((int8_t *)(panel + j), (size_t)width, row, depth, factor) : 0;
     }
 }

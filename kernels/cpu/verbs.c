@@ -16,19 +16,19 @@ static const vr_cpu_impl *impl_of(const vr_backend *be) { return be->impl; }
 /* ---- linear: a task is a panel of columns and a block of rows ---- */
 
 typedef struct {
-    vr_gemm           gemm;
-    const vr_kernels *kernels;
-    int               rows, blocks, panels;
+    vr_gemm gemm;
+    void (*multiply)(const vr_gemm *g, int from, int rows, int panel);
+    int rows, blocks, panels;
 } linear_job;
 
 /* Rows are cut where x would leave the cache between two panels (at 2.5 MB; smaller blocks measured slower on Zen 4,
  * L2 1 MB and L3 32 MB), and where there would be too few tasks to keep every thread busy to the end. */
-static int linear_blocks(const vr_cpu_impl *impl, int rows, int depth, int panels)
+static int linear_blocks(const vr_cpu_impl *impl, int rows, size_t row_bytes, int tile, int panels)
 {
     const double block_bytes = 2.5e6;
-    int          by_cache = (int)((double)rows * depth * (vr_dtype_bits(impl->kernels->activations) / 8) / block_bytes) + 1;
+    int          by_cache = (int)((double)rows * (double)row_bytes / block_bytes) + 1;
     int          by_threads = ceil_div(3 * vr_threads_count(impl->crew), panels);
-    return max_int(1, min_int(max_int(by_cache, by_threads), ceil_div(rows, impl->kernels->tile)));
+    return max_int(1, min_int(max_int(by_cache, by_threads), ceil_div(rows, tile)));
 }
 
 static void linear_task(int task, int thread, void *arg)
@@ -36,7 +36,36 @@ static void linear_task(int task, int thread, void *arg)
     const linear_job *j = arg;
     (void)thread;
     int block = task / j->panels, from = vr_share(j->rows, block, j->blocks);
-    j->kernels->gemm(&j->gemm, from, vr_share(j->rows, block + 1, j->blocks) - from, task % j->panels);
+    j->multiply(&j->gemm, from, vr_share(j->rows, block + 1, j->blocks) - from, task % j->panels);
+}
+
+enum { ROUND_ROWS = 16 }; /* of a task */
+
+typedef struct {
+    const vr_cpu_impl *impl;
+    vr_mat             x;
+} round_job;
+
+static void round_task(int task, int thread, void *arg)
+{
+    const round_job   *j = arg;
+    const vr_cpu_impl *impl = j->impl;
+    (void)thread;
+    const int to = min_int(j->x.rows, (task + 1) * ROUND_ROWS);
+    for (int r = task * ROUND_ROWS; r < to; r++)
+        impl->bytes->round_row(impl->rounded + (size_t)r * impl->rounded_stride, &impl->rounding[r],
+                               vr_mat_rows(j->x, r, 1).data, j->x.cols);
+}
+
+/* The product's left operand in bytes. */
+static void round_rows(const vr_cpu_impl *impl, vr_gemm *gemm, vr_mat x)
+{
+    assert(x.rows <= impl->rounded_rows && (size_t)x.cols <= impl->rounded_stride);
+    round_job job = {impl, x};
+    vr_threads_run(impl->crew, round_task, &job, ceil_div(x.rows, ROUND_ROWS));
+    gemm->x = impl->rounded;
+    gemm->x_stride = impl->rounded_stride;
+    gemm->rounding = impl->rounding;
 }
 
 void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into)
@@ -45,22 +74,25 @@ void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_ac
     assert(y.stride >= (size_t)y.cols && x.stride >= (size_t)x.cols);
     const vr_cpu_impl *impl = impl_of(be);
     assert(x.type == impl->kernels->activations && (y.type == VR_F32 || (y.type == x.type && into == VR_SET)));
-    linear_job job = {.gemm = {.y = y.data,
-                               .x = x.data,
-                               .w = w->data,
-                               .bias = w->bias,
-                               .add = into == VR_ADD ? y.data : NULL,
-                               .y_stride = y.stride,
-                               .x_stride = x.stride,
-                               .add_stride = y.stride,
-                               .cols = w->out,
-                               .depth = w->in,
-                               .y_type = y.type,
-                               .act = act},
-                      .kernels = impl->kernels,
-                      .rows = y.rows,
-                      .panels = ceil_div(w->out, impl->isa->panel)};
-    job.blocks = linear_blocks(impl, y.rows, w->in, job.panels);
+    linear_job   job = {.gemm = {.y = y.data,
+                                 .x = x.data,
+                                 .w = w->data,
+                                 .bias = w->bias,
+                                 .add = into == VR_ADD ? y.data : NULL,
+                                 .y_stride = y.stride,
+                                 .x_stride = x.stride,
+                                 .add_stride = y.stride,
+                                 .cols = w->out,
+                                 .depth = w->in,
+                                 .y_type = y.type,
+                                 .act = act},
+                        .multiply = w->type == VR_I8 ? impl->bytes->gemm : impl->kernels->gemm,
+                        .rows = y.rows,
+                        .panels = ceil_div(w->out, impl->isa->panel)};
+    const int    tile = w->type == VR_I8 ? impl->bytes->tile : impl->kernels->tile;
+    const size_t number = vr_dtype_bits(w->type == VR_I8 ? VR_I8 : x.type) / 8;
+    job.blocks = linear_blocks(impl, y.rows, (size_t)w->in * number, tile, job.panels);
+    if (w->type == VR_I8) round_rows(impl, &job.gemm, x);
     vr_threads_run(impl->crew, linear_task, &job, job.blocks * job.panels);
 }
 
@@ -286,7 +318,8 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
         assert(patches == (in[b].height / w->patch) * (in[b].width / w->patch));
         largest = max_int(largest, patches);
     }
-    job.blocks = linear_blocks(impl, largest, w->proj.in, rows->images * job.panels);
+    job.blocks = linear_blocks(impl, largest, (size_t)w->proj.in * vr_dtype_bits(scratch.type) / 8, impl->kernels->tile,
+                               rows->images * job.panels);
     vr_threads_run(impl->crew, unfold_task, &job, job.tasks);
     vr_threads_run(impl->crew, project_task, &job, rows->images * job.panels * job.blocks);
 }

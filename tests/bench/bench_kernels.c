@@ -87,7 +87,7 @@ static vr_weight weight(int out, int in)
     vr_error  err = {0};
     vr_weight w;
     float    *host = numbers((size_t)out * (size_t)in, 0.05f), *bias = numbers((size_t)out, 1);
-    if (be.ops->pack(&be, &w, host, bias, out, in, &err) != VR_OK) exit(1);
+    if (be.ops->pack(&be, &w, host, bias, out, in, VR_LAYER_OF_BLOCK, &err) != VR_OK) exit(1);
     free(host), free(bias);
     return w;
 }
@@ -172,10 +172,10 @@ static void bench_forward(const char *what, int images, int C, int heads)
     for (int i = 0; i < BLOCKS; i++) {
         float    *host = numbers((size_t)(4 * C) * (size_t)C, 0.03f), *bias = numbers((size_t)(4 * C), 0.1f);
         double    start = seconds_now();
-        vr_status status = be.ops->pack(&be, &blocks[i].qkv, host, bias, 3 * C, C, NULL) |
-                           be.ops->pack(&be, &blocks[i].proj, host, bias, C, C, NULL) |
-                           be.ops->pack(&be, &blocks[i].fc1, host, bias, 4 * C, C, NULL) |
-                           be.ops->pack(&be, &blocks[i].fc2, host, bias, C, 4 * C, NULL);
+        vr_status status = be.ops->pack(&be, &blocks[i].qkv, host, bias, 3 * C, C, VR_LAYER_OF_BLOCK, NULL) |
+                           be.ops->pack(&be, &blocks[i].proj, host, bias, C, C, VR_LAYER_OF_BLOCK, NULL) |
+                           be.ops->pack(&be, &blocks[i].fc1, host, bias, 4 * C, C, VR_LAYER_OF_BLOCK, NULL) |
+                           be.ops->pack(&be, &blocks[i].fc2, host, bias, C, 4 * C, VR_LAYER_OF_BLOCK, NULL);
         packing += seconds_now() - start;
         if (status != VR_OK) exit(1);
         free(host), free(bias);

@@ -39,7 +39,7 @@ static vr_guarded run(const char *isa, int threads, const embed_case *t, const b
     vr_embed   w = {.patch = t->patch, .prefix = t->prefix};
     float     *weight = vr_numbers((size_t)(t->cols * in), 5, 0.1f), *bias = vr_numbers((size_t)t->cols, 6, 1);
     float     *prefix = vr_numbers((size_t)(t->cols * t->prefix), 7, 1);
-    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, NULL), VR_OK);
+    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     w.prefix_tokens = prefix;
     vr_guarded x = vr_output(b->offsets[t->images], t->cols, 1, 1);
     vr_guarded scratch = vr_output(x.m.rows, in + 1, 2, 1);

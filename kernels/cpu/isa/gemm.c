@@ -7,6 +7,8 @@
 #define ROWS (VEC == 16 ? 4 : 6) /* finished together */
 #if defined(VR_PAIRS) || defined(VR_WIDENED)
 #define WEIGHTS VR_BF16
+#elif defined(VR_BYTES)
+#define WEIGHTS VR_I8
 #else
 #define WEIGHTS VR_F32
 #endif
@@ -48,12 +50,45 @@ INLINE void store(const vr_gemm *g, size_t at, int count, vec v)
     vec_store_first((float *)g->y + at, count, v);
 }
 
-/* `rows` rows of one vector's columns, `count` of them in y: y = act(sums + bias) + add. */
-INLINE void finish_rows(const vr_gemm *g, const float *sums, vec bias, int row, int rows, int from, int count)
+/* What makes numbers of one vector's columns of sums. */
+typedef struct {
+    vec bias;
+#if defined(VR_BYTES)
+    vec      scale;
+    vec_bits total; /* of each column of W^T */
+#endif
+} column;
+
+INLINE column column_of(const vr_gemm *g, const float *panel, int from, int count)
+{
+    column c = {.bias = g->bias ? vec_load_first(g->bias + from, count) : (vec){0}};
+#if defined(VR_BYTES)
+    const float *behind = panel + vr_groups(g->depth, VR_I8) * PANEL + from % PANEL;
+    c.scale = vec_load(behind);
+    c.total = (vec_bits)vec_load(behind + PANEL);
+#endif
+    (void)panel;
+    return c;
+}
+
+/* x_r W^T = scale_r scale_c (sum of q_r q_c - zero_r sum of q_c), the bracket in whole numbers */
+INLINE vec numbers(const vr_gemm *g, const float *sums, const column *c, int row)
+{
+#if defined(VR_BYTES)
+    const vec_bits exact = (vec_bits)vec_load(sums) - c->total * g->rounding[row].zero;
+    return vec_fma(__builtin_convertvector(exact, vec), c->scale * vec_all(g->rounding[row].scale), c->bias);
+#else
+    (void)g, (void)row;
+    return vec_load(sums) + c->bias;
+#endif
+}
+
+/* `rows` rows of one vector's columns, `count` of them in y: y = act(numbers) + add. */
+INLINE void finish_rows(const vr_gemm *g, const float *sums, const column *c, int row, int rows, int from, int count)
 {
     vec          v[ROWS];
     const float *add = g->add ? g->add + (size_t)row * g->add_stride + from : NULL;
-    UNROLL for (int i = 0; i < rows; i++) v[i] = vec_load(sums + i * PANEL) + bias;
+    UNROLL for (int i = 0; i < rows; i++) v[i] = numbers(g, sums + i * PANEL, c, row + i);
     if (g->act == VR_GELU_ERF) gelu(v, rows);
     if (add) {
         UNROLL for (int i = 0; i < rows; i++) v[i] += vec_load_first(add + (size_t)i * g->add_stride, count);
@@ -63,12 +98,12 @@ INLINE void finish_rows(const vr_gemm *g, const float *sums, vec bias, int row, 
 
 /* Several rows step through the polynomial side by side: each step waits for the one before it, and the processor does
  * not look far enough ahead to find the next row by itself (8 % of fc1 with AVX2). */
-static void finish_column(const vr_gemm *g, const float *sums, int row, int rows, int from, int count)
+static void finish_column(const vr_gemm *g, const float *sums, const float *panel, int row, int rows, int from, int count)
 {
-    vec bias = g->bias ? vec_load_first(g->bias + from, count) : (vec){0};
-    int i = 0;
-    for (; i + ROWS <= rows; i += ROWS) finish_rows(g, sums + i * PANEL, bias, row + i, ROWS, from, count);
-    for (; i < rows; i++) finish_rows(g, sums + i * PANEL, bias, row + i, 1, from, count);
+    const column c = column_of(g, panel, from, count);
+    int          i = 0;
+    for (; i + ROWS <= rows; i += ROWS) finish_rows(g, sums + i * PANEL, &c, row + i, ROWS, from, count);
+    for (; i < rows; i++) finish_rows(g, sums + i * PANEL, &c, row + i, 1, from, count);
 }
 
 void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
@@ -77,7 +112,7 @@ void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
     const int          first = panel * PANEL, cols = g->cols - first < PANEL ? g->cols - first : PANEL;
     const int          vecs = (cols + VEC - 1) / VEC, tiles = (rows + TILE - 1) / TILE;
     const int          most = tiles ? (rows + tiles - 1) / tiles : 0;
-    const float       *w = (const float *)g->w + (size_t)panel * vr_groups(g->depth, WEIGHTS) * PANEL;
+    const float       *w = (const float *)g->w + (size_t)panel * vr_panel_words(g->depth, PANEL, WEIGHTS);
     VR_NAME(vr_tile_begin)(most);
     for (int t = 0; t < tiles; t++) {
         const int      row = from + vr_share(rows, t, tiles), count = from + vr_share(rows, t + 1, tiles) - row;
@@ -85,7 +120,8 @@ void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
         const element *x = (const element *)g->x + (size_t)start * g->x_stride;
         const float   *done = sums + (row - start) * PANEL;
         VR_NAME(vr_tile)(sums, PANEL, x, g->x_stride, w, g->depth, SAME_ROWS ? most : count, vecs);
-        for (int j = 0; j < cols; j += VEC) finish_column(g, done + j, row, count, first + j, cols - j < VEC ? cols - j : VEC);
+        for (int j = 0; j < cols; j += VEC)
+            finish_column(g, done + j, w, row, count, first + j, cols - j < VEC ? cols - j : VEC);
     }
     VR_NAME(vr_tile_end)();
 }

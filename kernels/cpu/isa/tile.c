@@ -1,5 +1,5 @@
-/* tile.c: the product in vector registers, for f32, for bf16 weights that are widened, and for pairs of bf16: they differ
- * in what a group is and how it is multiplied. */
+/* tile.c: the product in vector registers, for f32, for bf16 weights that are widened, for pairs of bf16, and for bytes: they
+ * differ in what a group is and how it is multiplied. */
 #include "tile.h"
 
 #if defined(VR_PAIRS)
@@ -14,6 +14,19 @@ INLINE vec left_of(const element *x, int step)
 }
 INLINE vec last_left_of(const element *x) { return (vec)_mm512_set1_epi32(*x); /* the other is 0, not what lies behind */ }
 INLINE vec dot(vec sum, vec a, vec b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
+#elif defined(VR_BYTES)
+#define GROUP 4
+#define STEPS 1
+#define WHOLE vec_bits /* gcc 12 keeps sums of type __m512i in memory */
+INLINE WHOLE right_of(const float *group, int step) { return (void)step, (WHOLE)vec_load(group); }
+INLINE WHOLE left_of(const element *x, int step)
+{
+    int32_t group;
+    memcpy(&group, x, sizeof group);
+    return (void)step, (WHOLE)_mm512_set1_epi32(group);
+}
+INLINE WHOLE last_left_of(const element *x) { return left_of(x, 0); /* rows are filled up */ }
+INLINE WHOLE dot(WHOLE sum, WHOLE a, WHOLE b) { return (WHOLE)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b); }
 #else
 #if defined(VR_WIDENED)
 #define GROUP 2
@@ -33,20 +46,26 @@ INLINE vec last_left_of(const element *x) { return vec_all(*x); }
 INLINE vec dot(vec sum, vec a, vec b) { return vec_fma(a, b, sum); }
 #endif
 
+#if defined(WHOLE)
+typedef WHOLE number;
+#else
+typedef vec  number;
+#endif
+
 /* Three rows share a pointer: base, base + stride and base + 2 stride are all addresses of one instruction, and 14
  * pointers would not fit the registers. */
 #define POINTERS ((TILE + 2) / 3)
 
-/* One step of a group; last: of the last group, which lacks its second number. */
-INLINE void multiply(vec (*sum)[TILE_VECS], const element *const *base, size_t stride, const float *right, int rows, int vecs,
-                     int step, bool last)
+/* One step of a group; last: of the last group, which is not full. */
+INLINE void multiply(number (*sum)[TILE_VECS], const element *const *base, size_t stride, const float *right, int rows,
+                     int vecs, int step, bool last)
 {
-    vec b[TILE_VECS];
+    number b[TILE_VECS];
     UNROLL for (int j = 0; j < vecs; j++) b[j] = right_of(right + j * VEC, step);
     UNROLL for (int i = 0; i < rows; i++)
     {
         const element *x = base[i / 3] + (size_t)(i % 3) * stride;
-        vec            a = last ? last_left_of(x) : left_of(x, step);
+        number         a = last ? last_left_of(x) : left_of(x, step);
         UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = dot(sum[i][j], a, b[j]);
     }
 }
@@ -54,10 +73,10 @@ INLINE void multiply(vec (*sum)[TILE_VECS], const element *const *base, size_t s
 INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const element *left, size_t left_stride, const float *right,
                  int depth)
 {
-    vec            sum[TILE][TILE_VECS];
+    number         sum[TILE][TILE_VECS];
     const element *base[POINTERS];
     UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] = left + (size_t)(3 * i) * left_stride;
-    UNROLL for (int i = 0; i < rows; i++) { UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = (vec){0}; }
+    UNROLL for (int i = 0; i < rows; i++) { UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = (number){0}; }
     for (int k = 0; k < depth / GROUP; k++) {
         UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, left_stride, right, rows, vecs, step, false);
         right += PANEL;
@@ -66,7 +85,7 @@ INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const elemen
     if (depth % GROUP) multiply(sum, base, left_stride, right, rows, vecs, 0, true);
     UNROLL for (int i = 0; i < rows; i++)
     {
-        UNROLL for (int j = 0; j < vecs; j++) vec_store(out + (size_t)i * out_stride + j * VEC, sum[i][j]);
+        UNROLL for (int j = 0; j < vecs; j++) vec_store(out + (size_t)i * out_stride + j * VEC, (vec)sum[i][j]);
     }
 }
 

@@ -2,7 +2,8 @@
  * the compiler's; only what they lack is named here.
  *
  * An element of an activation is an f32, but a bf16 where VR_PAIRS is defined, which comes with AVX-512 and AVX512-BF16.
- * Where VR_WIDENED is defined weights are bf16 and the rest is f32.
+ * Where VR_WIDENED is defined weights are bf16 and the rest is f32.  Where VR_BYTES is defined, which comes with AVX-512 and
+ * its VNNI, a product's operands are bytes: elements are.
  *
  * A NaN must reach the result, where the caller looks for it: vec_max and vec_min give their SECOND operand where one
  * is a NaN, so bounds are written first. */
@@ -96,6 +97,8 @@ INLINE void store_first(element *p, int n, vec v)
 {
     _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)_mm512_cvtneps_pbh(v));
 }
+#elif defined(VR_BYTES)
+typedef uint8_t element;
 #else
 typedef float element;
 
