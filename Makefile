@@ -30,16 +30,34 @@ endif
 
 # Kernels whose source is compiled once for each instruction set; the machine's is picked when a back end is opened.
 ARCH      := $(shell uname -m)
-ISA_SRC   := $(wildcard kernels/cpu/isa/*.c)
+ISA_DIR   := kernels/cpu/isa
+VECTOR_SRC := $(filter-out %/amx.c %/bytes.c,$(wildcard $(ISA_DIR)/*.c))
+PAIRS_SRC := $(patsubst %,$(ISA_DIR)/%.c,gemm attention norm table)
 ifeq ($(ARCH),x86_64)
 ISAS      := portable avx2 avx512
+PAIRS     := avx512bf16 amx
+BYTES     := avx512vnni
 else
 ISAS      := portable
 endif
 flags_portable :=
 flags_avx2     := -mavx2 -mfma -mf16c
 flags_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
-ISA_OBJ   := $(foreach i,$(ISAS),$(patsubst %.c,$(BUILD)/%.$(i).o,$(ISA_SRC)))
+flags_avx512bf16 := $(flags_avx512) -mavx512bf16 -DVR_ISA_avx512 -DVR_PAIRS
+flags_amx      := $(flags_avx512bf16) -mamx-tile -mamx-bf16 -DVR_AMX
+flags_avx512vnni := $(flags_avx512) -mavx512vnni -DVR_ISA_avx512 -DVR_BYTES
+src_avx512vnni := $(ISA_DIR)/bytes.c
+src_avx512bf16 := $(PAIRS_SRC) $(ISA_DIR)/tile.c
+src_amx        := $(PAIRS_SRC) $(ISA_DIR)/amx.c
+isa_objects     = $(foreach i,$(1),$(patsubst %.c,$(BUILD)/%.$(i).o,$(or $(src_$(i)),$(VECTOR_SRC))))
+ISA_OBJ   := $(call isa_objects,$(ISAS) $(PAIRS) $(BYTES))
+
+# The same again for the tests, with the instructions that this machine may lack put together from AVX-512.
+EMULATED  := $(PAIRS:%=%_emulated)
+src_avx512bf16_emulated := $(src_avx512bf16)
+src_amx_emulated := $(src_amx)
+flags_avx512bf16_emulated := $(flags_avx512) -DVR_ISA_avx512 -DVR_PAIRS -include tests/support/emulated.h
+flags_amx_emulated := $(flags_avx512bf16_emulated) -DVR_AMX
 
 # The GPU plugin: CUDA=auto builds it where nvcc is found, 1 insists, 0 leaves it out.
 CUDA      ?= auto
@@ -63,7 +81,7 @@ CLI_SRC   := $(wildcard cli/*.c)
 TEST_SRC  := $(wildcard tests/reference/*.c tests/support/*.c tests/kernels/*.c tests/engine/*.c tests/loaders/*.c tests/cli/test_*.c)
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/%.o) $(ISA_OBJ)
 CLI_OBJ   := $(CLI_SRC:%.c=$(BUILD)/%.o)
-TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o) $(filter-out %/main.o,$(CLI_OBJ))
+TEST_OBJ  := $(TEST_SRC:%.c=$(BUILD)/%.o) $(call isa_objects,$(EMULATED)) $(filter-out %/main.o,$(CLI_OBJ))
 
 all: $(BUILD)/vitrun $(BUILD)/libvitrun.a $(BUILD)/libvitrun.so $(BUILD)/vitrun.pc $(PLUGIN) ## build build/vitrun and libvitrun
 
@@ -179,7 +197,7 @@ $(BUILD)/vr_tests: $(TEST_OBJ) $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $(TEST_OBJ) $(BUILD)/libvitrun.a $(LDLIBS) -lcriterion
 
-$(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_reducers.o $(BUILD)/tests/golden_reduced.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
+$(BUILD)/golden_runner: $(BUILD)/tests/golden_runner.o $(BUILD)/tests/golden_reducers.o $(BUILD)/tests/golden_reduced.o $(filter $(BUILD)/tests/reference/% $(BUILD)/tests/support/% $(BUILD)/kernels/%,$(TEST_OBJ)) $(BUILD)/libvitrun.a
 	@echo "  link $@"
 	@$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -222,7 +240,7 @@ $(BUILD)/kernels/cpu/isa/%.$(1).o: kernels/cpu/isa/%.c
 	@echo "  $$(CC) $$< ($(1))"
 	@$$(CC) $$(ALL_CFLAGS) -O3 $$(flags_$(1)) -DVR_ISA=$(1) -DVR_ISA_$(1) -c -o $$@ $$<
 endef
-$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
+$(foreach i,$(ISAS) $(PAIRS) $(BYTES) $(EMULATED),$(eval $(call isa_rule,$(i))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -19,7 +19,7 @@ typedef struct {
     const char *model, *arch;    /* -m --model, --arch */
     bool        random;          /* --random */
     uint64_t    seed;            /* --seed */
-    const char *device, *dtype;  /* --device, --dtype (--fp16 sets f16); NULL: not said, which means auto */
+    const char *device, *dtype;  /* --device, --dtype (--fp16 sets f16, --bf16 bf16); NULL: not said, which means auto */
     bool        deterministic;   /* --deterministic */
     const char *batch, *threads; /* -b --batch, -t --threads: lists and ranges for bench, one number elsewhere */
     const char *max_batch;       /* --max-batch N, or auto */

@@ -7,19 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const isas[] = {"portable", "avx2", "avx512"}; /* worst first */
-enum { ISAS = sizeof isas / sizeof isas[0] };
-
-/* The one that opening a back end would choose, by the rule of kernels/cpu/cpu.h. */
-static const char *chosen(void)
-{
-    const char *forced = getenv("VITRUN_ISA");
-    if (forced && forced[0]) return vr_cpu_isa_supported(forced) ? forced : NULL;
-    const char *best = isas[0];
-    for (int i = 0; i < ISAS; i++)
-        if (vr_cpu_isa_supported(isas[i])) best = isas[i];
-    return best;
-}
+/* The instruction sets that opening a back end would choose, by the rule of kernels/cpu/cpu.h. */
+typedef struct {
+    const char *f32, *bf16, *int8; /* NULL: none, or the one asked for is not there */
+} chosen;
 
 enum { GPUS_MAX = 64 };
 typedef struct {
@@ -76,31 +67,53 @@ static void print_gpus(FILE *f, const gpus *g)
     }
 }
 
-static void print_json(FILE *f, const cli_machine *m, const char *isa, const gpus *g)
+static void json_word(FILE *f, const char *word)
+{
+    if (word)
+        cli_json_string(f, word);
+    else
+        fputs("null", f);
+}
+
+static void print_json(FILE *f, const cli_machine *m, const chosen *isa, const gpus *g)
 {
     fputs("{\"cpu\":{\"model\":", f);
     cli_json_string(f, m->cpu);
     fputs(",\"isas\":[", f);
-    for (int i = 0, n = 0; i < ISAS; i++)
-        if (vr_cpu_isa_supported(isas[i])) fprintf(f, "%s\"%s\"", n++ ? "," : "", isas[i]);
+    for (int i = 0, n = 0; vr_cpu_isa(i); i++)
+        if (vr_cpu_isa_supported(vr_cpu_isa(i), VR_MATH_F32)) fprintf(f, "%s\"%s\"", n++ ? "," : "", vr_cpu_isa(i));
     fputs("],\"isa\":", f);
-    if (isa)
-        cli_json_string(f, isa);
-    else
-        fputs("null", f);
+    json_word(f, isa->f32);
+    fputs(",\"isa_bf16\":", f);
+    json_word(f, isa->bf16);
+    fputs(",\"isa_int8\":", f);
+    json_word(f, isa->int8);
     fprintf(f, ",\"cores\":%d,\"memory_bytes\":%llu,\"memory_available_bytes\":%llu},", m->cores, (unsigned long long)m->memory,
             (unsigned long long)m->memory_free);
     json_gpus(f, g);
     fputs("}\n", f);
 }
 
-static void print_table(FILE *f, const cli_machine *m, const char *isa, const gpus *g)
+/* " avx512 (used for f32, bf16)" */
+static void print_isa(FILE *f, const char *name, const chosen *isa)
+{
+    const char *const used[][2] = {{"f32", isa->f32}, {"bf16", isa->bf16}, {"int8", isa->int8}};
+    int               n = 0;
+    fprintf(f, " %s", name);
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        if (used[i][1] && strcmp(used[i][1], name) == 0) fprintf(f, "%s%s", n++ ? ", " : " (used for ", used[i][0]);
+    if (n) fputc(')', f);
+}
+
+static void print_table(FILE *f, const cli_machine *m, const chosen *isa, const gpus *g)
 {
     const double gib = 1024.0 * 1024.0 * 1024.0;
     fprintf(f, "cpu      %s\n", m->cpu);
     fputs("isa     ", f);
-    for (int i = 0; i < ISAS; i++)
-        if (vr_cpu_isa_supported(isas[i])) fprintf(f, " %s%s", isas[i], isa && strcmp(isa, isas[i]) == 0 ? " (used)" : "");
+    for (int i = 0; vr_cpu_isa(i); i++) {
+        const char *name = vr_cpu_isa(i);
+        if (vr_cpu_isa_supported(name, VR_MATH_F32)) print_isa(f, name, isa);
+    }
     fprintf(f, "\ncores    %d\nmemory   %.1f GiB, %.1f GiB available\n", m->cores, (double)m->memory / gib,
             (double)m->memory_free / gib);
     print_gpus(f, g);
@@ -108,17 +121,17 @@ static void print_table(FILE *f, const cli_machine *m, const char *isa, const gp
 
 int cmd_devices(const cli_options *o)
 {
-    vr_error    err = {0};
-    cli_output  out;
-    cli_machine m = cli_machine_read();
-    const char *isa = chosen();
-    const gpus  g = find_gpus();
+    vr_error     err = {0};
+    cli_output   out;
+    cli_machine  m = cli_machine_read();
+    const chosen isa = {vr_cpu_isa_chosen(VR_MATH_F32), vr_cpu_isa_chosen(VR_MATH_BF16), vr_cpu_isa_chosen(VR_MATH_INT8)};
+    const gpus   g = find_gpus();
     if (cli_output_open(&out, o->output, &err)) return cli_failed(&err);
     if (o->json)
-        print_json(out.stream, &m, isa, &g);
+        print_json(out.stream, &m, &isa, &g);
     else
-        print_table(out.stream, &m, isa, &g);
+        print_table(out.stream, &m, &isa, &g);
     int code = VR_OK;
-    if (!isa) code = cli_error(VR_E_DEVICE, "VITRUN_ISA names an instruction set that this machine or this build lacks");
+    if (!isa.f32) code = cli_error(VR_E_DEVICE, "VITRUN_ISA names an instruction set that this machine or this build lacks");
     return cli_output_end(&out, true, code);
 }

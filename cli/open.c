@@ -37,10 +37,10 @@ static vr_status element_type(const cli_options *o, vitrun_options *out, vr_erro
 {
     if (!o->dtype) return VR_OK;
     bool known = false;
-    for (const char *const *w = (const char *const[]){"auto", "f32", "tf32", "f16", "bf16", NULL}; *w; w++)
+    for (const char *const *w = (const char *const[]){"auto", "f32", "tf32", "f16", "bf16", "int8", NULL}; *w; w++)
         if (strcmp(o->dtype, *w) == 0) known = true;
     if (!known)
-        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 tf32 f16 bf16",
+        return vr_fail(err, VR_E_USAGE, "value", "the dtype is '%s'; it can be one of: auto f32 tf32 f16 bf16 int8",
                        vr_quotez(o->dtype).text);
     out->dtype = o->dtype;
     return VR_OK;
@@ -72,15 +72,12 @@ vr_status cli_engine_options(const cli_options *o, vitrun_options *out, vr_error
     return VR_OK;
 }
 
-/* f16 is the wish for speed, and a processor without it answers with what it has. */
 static void say_device(const cli_options *o, const vitrun_about_t *a)
 {
     static bool said;
     if (said) return;
     said = true;
     if (a->why_cpu[0]) cli_note(o, "using the CPU. %s", a->why_cpu);
-    if (o->dtype && strcmp(o->dtype, "auto") && strcmp(o->dtype, a->dtype))
-        cli_note(o, "this device does not compute in %s; using %s", o->dtype, a->dtype);
 }
 
 void cli_say_memory(const cli_options *o, const vitrun *v)

@@ -192,7 +192,7 @@ const cli_command cli_commands[] = {
 #define MERGES    (CLI_CLASSIFY | CLI_EVAL | CLI_EMBED | CLI_TOKENS | CLI_TUNE | CLI_BENCH)
 #define ALL       (ENGINE | PICTURES | CLI_DEVICES | CLI_COMPLETION | CLI_HELP | CLI_VERSION | CLI_REPORT | CLI_CACHE)
 
-static const char dtype_words[] = "auto f32 tf32 f16 bf16";
+static const char dtype_words[] = "auto f32 tf32 f16 bf16 int8";
 
 /* Flags of one command first, then those that many share; --help keeps this order.  A flag that means something else to
  * another command has a row for each.
@@ -246,9 +246,10 @@ const cli_flag cli_flags[] = {
     {"seed", 0, "N", "seed of the random weights (default 0)", ENGINE & ~CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"seed", 0, "N", "which half is searched on; seed of --random too (default 0)", CLI_TUNE, CLI_NUMBER, AT(seed), 0, 0, 0, 0},
     {"device", 0, "DEVICE", "auto, cpu, cuda or cuda:N, the GPU with that number (default auto)", ENGINE, CLI_CHOICE, AT(device), 0, 0, "auto cpu cuda cuda:", "VITRUN_DEVICE"},
-    {"dtype", 0, "TYPE", "auto, f32, tf32, f16 or bf16 (default auto: f32 on a CPU, f16 on a GPU)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
-    {"dtype", 0, "LIST", "auto, f32, tf32, f16, bf16, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "TYPE", "auto, f32, tf32, f16, bf16 or int8 (default auto: f32 on a CPU, f16 on a GPU; a CPU has f32, bf16, int8)", ENGINE & ~CLI_BENCH, CLI_CHOICE, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
+    {"dtype", 0, "LIST", "auto, f32, tf32, f16, bf16, int8, or a list of these (default auto)", CLI_BENCH, CLI_TEXT, AT(dtype), 0, 0, dtype_words, "VITRUN_DTYPE"},
     {"fp16", 0, 0, "the same as --dtype f16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "f16", 0},
+    {"bf16", 0, 0, "the same as --dtype bf16", ENGINE, CLI_CONSTANT, AT(dtype), 0, 0, "bf16", 0},
     {"deterministic", 0, 0, "on a GPU: results do not depend on the batch, at some cost in speed", ENGINE, CLI_SWITCH, AT(deterministic), 0, 0, 0, 0},
     {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1; --end-to-end: chosen)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
@@ -566,7 +567,7 @@ static vr_status take_environment(words *w, vr_error *err)
     for (const cli_flag *f = cli_flags; f->name; f++) {
         const char *text = f->environment ? getenv(f->environment) : NULL;
         bool        skip = w->given[f - cli_flags] || !(f->commands & w->command->bit) || !text || !text[0];
-        if (!skip && f->offset == AT(dtype) && w->o->dtype) skip = true; /* --fp16 */
+        if (!skip && f->offset == AT(dtype) && w->o->dtype) skip = true; /* --fp16, --bf16 */
         if (!skip && f->offset == AT(model) && w->o->random) skip = true;
         if (!skip && cli_flag_set(w->o, f, f->environment, text, err)) return err->code;
     }

@@ -19,7 +19,7 @@ static const char plugin_name[] = "vitrun-cuda.so";
 
 /* ---- dtypes ---- */
 
-static const char *const maths[VR_MATHS] = {"auto", "f32", "tf32", "f16", "bf16"};
+static const char *const maths[VR_MATHS] = {"auto", "f32", "tf32", "f16", "bf16", "int8"};
 
 const char *vr_math_name(vr_math math) { return maths[math]; }
 
@@ -31,17 +31,17 @@ vr_status vr_math_parse(vr_math *out, const char *dtype, vr_error *err)
             *out = (vr_math)i;
             return VR_OK;
         }
-    if (strcmp(dtype, "int8") == 0) return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype int8 is not supported yet.");
-    return vr_fail(err, VR_E_USAGE, "dtype", "There is no dtype \"%s\"; known are auto, f32, tf32, f16 and bf16.",
+    return vr_fail(err, VR_E_USAGE, "dtype", "There is no dtype \"%s\"; known are auto, f32, tf32, f16, bf16 and int8.",
                    vr_quotez(dtype).text);
 }
 
-/* f16 is the wish for speed, which a CPU grants with what it has. */
-static vr_status check_cpu_math(const vr_wish *wish, vr_error *err)
+/* why_cpu: why it is no GPU that was chosen, or "". */
+static vr_status check_cpu_math(const vr_wish *wish, const char *why_cpu, vr_error *err)
 {
-    if (wish->math != VR_MATH_BF16 && wish->math != VR_MATH_TF32) return VR_OK;
-    return vr_fail(err, VR_E_USAGE, "not-supported", "The dtype %s is not supported yet on a CPU; use --dtype f32.",
-                   maths[wish->math]);
+    if (wish->math != VR_MATH_F16 && wish->math != VR_MATH_TF32) return VR_OK;
+    return vr_fail(err, VR_E_USAGE, "not-supported",
+                   "The dtype %s is not supported yet on a CPU; use --dtype bf16, int8 or f32.%s%s", maths[wish->math],
+                   *why_cpu ? " " : "", why_cpu);
 }
 
 /* ---- the plugin ---- */
@@ -162,13 +162,17 @@ vr_status vr_device_choose(const vr_ops **ops, vr_wish *wish, char why_cpu[600],
     vr_error    why = {0};
     *why_cpu = 0;
     if (vr_math_parse(&wish->math, dtype, err)) return err->code;
-    if (gpu_number(name, &wish->device)) return choose_gpu(ops, wish->device, err);
+    const bool gpu = gpu_number(name, &wish->device), bytes = wish->math == VR_MATH_INT8;
+    if (gpu && bytes)
+        return vr_fail(err, VR_E_USAGE, "not-supported",
+                       "The dtype int8 is not supported yet on a GPU; use --device cpu or f16.");
+    if (gpu) return choose_gpu(ops, wish->device, err);
     if (!automatic && strcmp(name, "cpu"))
         return vr_fail(err, VR_E_USAGE, "device", "There is no device \"%s\"; known are auto, cpu, cuda and cuda:N.",
                        vr_quotez(name).text);
-    if (automatic && choose_gpu(ops, 0, &why) == VR_OK) return VR_OK;
+    if (automatic && !bytes && choose_gpu(ops, 0, &why) == VR_OK) return VR_OK;
     const bool usual = why.rule && (strcmp(why.rule, "no-plugin") == 0 || strcmp(why.rule, "no-driver") == 0);
     if (automatic && (device || !usual)) snprintf(why_cpu, 600, "%s", why.text);
     *ops = &vr_cpu;
-    return check_cpu_math(wish, err);
+    return check_cpu_math(wish, why_cpu, err);
 }

@@ -42,6 +42,7 @@ static vr_status load_norm(const loader *l, vr_place weight, int block, vr_norm 
 typedef struct {
     const loader *l;
     vr_place      place; /* the bias follows the weight in the list of places */
+    vr_layer      layer;
     int           block, from, in;
     const float  *gamma;  /* [out] what each row is scaled by; NULL: */
     float         factor; /* what all are */
@@ -72,28 +73,30 @@ static vr_status load_rows(const linear *w, int count, vr_weight *out)
     for (int o = w->from; o < w->from + count; o++) l->bias[o] *= w->gamma ? w->gamma[o] : w->factor;
     const vr_row_source rows = {read_rows, w};
     const vr_ops       *ops = l->be->ops;
-    if (ops->pack_rows) return ops->pack_rows(l->be, out, &rows, l->bias + w->from, count, w->in, l->err);
+    if (ops->pack_rows) return ops->pack_rows(l->be, out, &rows, l->bias + w->from, count, w->in, w->layer, l->err);
     if (read_rows(w, 0, count, l->stage, l->err)) return l->err->code;
-    return ops->pack(l->be, out, l->stage, l->bias + w->from, count, w->in, l->err);
+    return ops->pack(l->be, out, l->stage, l->bias + w->from, count, w->in, w->layer, l->err);
 }
 
-static vr_status load_linear(const loader *l, vr_place weight, int block, int out, int in, vr_weight *w)
+static vr_status load_linear(const loader *l, vr_place weight, int block, vr_layer layer, int out, int in, vr_weight *w)
 {
-    return load_rows(&(linear){.l = l, .place = weight, .block = block, .in = in, .factor = 1}, out, w);
+    return load_rows(&(linear){.l = l, .place = weight, .layer = layer, .block = block, .in = in, .factor = 1}, out, w);
 }
 
 static vr_status load_scaled(const loader *l, vr_place weight, vr_place gamma, int block, int out, int in, vr_weight *w)
 {
-    if (!l->m->config.layer_scale) return load_linear(l, weight, block, out, in, w);
+    if (!l->m->config.layer_scale) return load_linear(l, weight, block, VR_LAYER_OF_BLOCK, out, in, w);
     if (read(l, gamma, block, l->scale)) return l->err->code;
-    return load_rows(&(linear){.l = l, .place = weight, .block = block, .in = in, .gamma = l->scale}, out, w);
+    return load_rows(
+        &(linear){.l = l, .place = weight, .layer = VR_LAYER_OF_BLOCK, .block = block, .in = in, .gamma = l->scale}, out, w);
 }
 
 static vr_status load_qkv(const loader *l, int block, vr_block *w)
 {
     const int C = l->m->config.dim;
-    if (!l->m->few || block != l->m->config.depth - 1) return load_linear(l, VR_AT_QKV_WEIGHT, block, 3 * C, C, &w->qkv);
-    linear part = {.l = l, .place = VR_AT_QKV_WEIGHT, .block = block, .in = C, .factor = 1};
+    if (!l->m->few || block != l->m->config.depth - 1)
+        return load_linear(l, VR_AT_QKV_WEIGHT, block, VR_LAYER_OF_BLOCK, 3 * C, C, &w->qkv);
+    linear part = {.l = l, .place = VR_AT_QKV_WEIGHT, .layer = VR_LAYER_OF_BLOCK, .block = block, .in = C, .factor = 1};
     if (load_rows(&part, C, &w->q)) return l->err->code;
     part.from = C;
     return load_rows(&part, 2 * C, &w->kv);
@@ -104,7 +107,8 @@ static vr_status load_block(const loader *l, int block, vr_block *w)
     int C = l->m->config.dim, mlp = l->m->config.mlp;
     if (load_norm(l, VR_AT_NORM1_WEIGHT, block, &w->norm1) || load_qkv(l, block, w) ||
         load_scaled(l, VR_AT_PROJ_WEIGHT, VR_AT_SCALE1, block, C, C, &w->proj) ||
-        load_norm(l, VR_AT_NORM2_WEIGHT, block, &w->norm2) || load_linear(l, VR_AT_FC1_WEIGHT, block, mlp, C, &w->fc1))
+        load_norm(l, VR_AT_NORM2_WEIGHT, block, &w->norm2) ||
+        load_linear(l, VR_AT_FC1_WEIGHT, block, VR_LAYER_OF_BLOCK, mlp, C, &w->fc1))
         return l->err->code;
     return load_scaled(l, VR_AT_FC2_WEIGHT, VR_AT_SCALE2, block, C, mlp, &w->fc2);
 }
@@ -132,7 +136,11 @@ static vr_status load_head(const loader *l)
     l->m->outputs = outputs_of(l->m, in);
     if (load_norm(l, VR_AT_NORM_WEIGHT, 0, &l->m->norm)) return l->err->code;
     if (c->classes == 0 || l->m->answer != VR_LOGITS) return VR_OK;
-    linear head = {.l = l, .place = VR_AT_HEAD_WEIGHT, .in = in, .factor = c->head == VR_HEAD_DISTILLED ? 0.5f : 1};
+    linear head = {.l = l,
+                   .place = VR_AT_HEAD_WEIGHT,
+                   .layer = VR_LAYER_OUTER,
+                   .in = in,
+                   .factor = c->head == VR_HEAD_DISTILLED ? 0.5f : 1};
     if (load_rows(&head, c->classes, &l->m->head) || c->head != VR_HEAD_DISTILLED) return l->err->code;
     head.place = VR_AT_HEAD2_WEIGHT;
     return load_rows(&head, c->classes, &l->m->head2);
@@ -194,7 +202,8 @@ static vr_status load_embed(const loader *l, const int (*sizes)[2], int count)
     float            tokens[2 * 8192]; /* [prefix, C], bounded by config.c */
     l->m->embed.patch = c->patch;
     l->m->embed.prefix = c->prefix;
-    if (load_linear(l, VR_AT_PATCH_WEIGHT, 0, c->dim, 3 * c->patch * c->patch, &l->m->embed.proj)) return l->err->code;
+    if (load_linear(l, VR_AT_PATCH_WEIGHT, 0, VR_LAYER_OUTER, c->dim, 3 * c->patch * c->patch, &l->m->embed.proj))
+        return l->err->code;
     if (read(l, VR_AT_CLASS_TOKEN, 0, tokens) || (prefix == 2 && read(l, VR_AT_DIST_TOKEN, 0, tokens + C)) ||
         read(l, VR_AT_POSITIONS, 0, table))
         return l->err->code;

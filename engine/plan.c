@@ -40,7 +40,7 @@ static void lay_out_reduction(vr_run *run, vr_arena *device, vr_arena *host)
     const vr_config *c = &run->model->config;
     const size_t     T = (size_t)run->tokens_max, B = (size_t)run->images_max;
     const vr_limits  most = limits_of(run);
-    run->other_x = take_mat(device, run->tokens_max, c->dim, run->backend->activations);
+    run->other_x = take_mat(device, run->tokens_max, c->dim, run->backend->residual);
     run->mean_keys = take_mat(device, run->tokens_max, c->dim / c->heads, VR_F32);
     run->ones = vr_arena_take(device, T, sizeof(float));
     run->scores = vr_arena_take(device, T, sizeof(float));
@@ -61,14 +61,14 @@ static int pooled_width(const vr_model *m)
 static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
 {
     const vr_config *c = &run->model->config;
-    const vr_dtype   type = run->backend->activations;
+    const vr_dtype   type = run->backend->activations, residual = run->backend->residual;
     const int        C = c->dim, T = run->tokens_max, B = run->images_max, pooled = pooled_width(run->model);
-    run->x = take_mat(device, T, C, type);
+    run->x = take_mat(device, T, C, residual);
     run->t = take_mat(device, T, C, type);
     run->h = take_mat(device, T, max3(3 * C, c->mlp, 3 * c->patch * c->patch), type);
-    run->few_x = take_mat(device, B * c->prefix, C, type);
+    run->few_x = take_mat(device, B * c->prefix, C, residual);
     run->few_t = take_mat(device, B * c->prefix, C, type);
-    run->pooled = take_mat(device, B, pooled, type);
+    run->pooled = take_mat(device, B, pooled, c->head == VR_HEAD_MEAN && !c->norm_first ? residual : type);
     run->normed = take_mat(device, B, pooled, type);
     run->logits = take_mat(device, B, run->model->head.data ? c->classes : 1, VR_F32);
 

@@ -26,11 +26,12 @@ struct vr_run {
     int             tokens_max, images_max; /* of one micro-batch */
     int             longest;                /* tokens of the largest image */
 
-    /* Their elements are backend->activations, but f32 in logits and mean_keys. */
+    /* Their elements are backend->activations, but backend->residual in the residual stream, and f32 in logits and
+     * mean_keys. */
     vr_mat x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
     vr_mat h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
     vr_mat few_x, few_t; /* [images_max * prefix, C] the last block's rows where only special tokens go on */
-    vr_mat pooled;       /* [images_max, C or 2C] */
+    vr_mat pooled;       /* [images_max, C or 2C] residual stream where a norm follows, else what is multiplied */
     vr_mat normed;       /* like pooled */
     vr_mat logits;       /* [images_max, outputs] */
     int   *offsets;      /* [images_max + 1], host */

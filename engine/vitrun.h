@@ -66,7 +66,7 @@ typedef struct {
     int         random;  /* 1: no file, deterministic random weights of `arch` */
     uint64_t    seed;    /* of the random weights */
     const char *device;  /* "cpu", "cuda", "cuda:1"; "auto": a GPU where one can be used; NULL: the same, see why_cpu */
-    const char *dtype;   /* "auto", "f32", "f16"; on a GPU "tf32" and "bf16" too, and auto is f16 */
+    const char *dtype;   /* "auto", "f32", "bf16", "int8"; on a GPU "f32", "tf32", "f16", "bf16", and auto is f16 */
     int         threads; /* of the CPU, which beside a GPU decodes pictures; 0: as many as this process may use */
     int         deterministic;             /* 1: on a GPU too an image's logits do not depend on its batch, bit for bit */
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */

@@ -14,14 +14,14 @@
 
 #include "base.h"
 
-/* A row-major matrix seen through a stride; owns nothing.  Activations have the type that the back end was opened with:
- * f32 on the CPU and in the oracle.  What is no activation (logits, mean keys, sizes, scores, weights of norms, positions)
- * is f32 everywhere. */
+/* A row-major matrix seen through a stride; owns nothing.  What is multiplied (a norm's output, qkv, attention's output, the
+ * hidden layer) has the back end's type of activations, the residual stream that of `residual`; both are f32 in the oracle.
+ * The rest (logits, mean keys, sizes, scores, weights of norms, positions) is f32 everywhere. */
 typedef struct {
     float   *data; /* in the back end's memory; elements of `type` lie there, and engine/ never looks behind it */
     int      rows, cols;
     size_t   stride; /* elements from one row to the next, at least cols */
-    vr_dtype type;   /* VR_F32; a GPU may keep activations as VR_F16 or VR_BF16 */
+    vr_dtype type;   /* VR_F32, VR_F16 or VR_BF16 */
 } vr_mat;
 
 /* The same matrix from its element (row, col) on. */
@@ -41,9 +41,10 @@ typedef struct {
 
 /* A Linear layer's weight in the back end's own layout, made by pack() and released by unpack(). */
 typedef struct {
-    void  *data; /* the back end's */
-    float *bias; /* [out], or NULL */
-    int    out, in;
+    void    *data; /* the back end's */
+    float   *bias; /* [out], or NULL */
+    int      out, in;
+    vr_dtype type; /* of the numbers in that layout */
 } vr_weight;
 
 /* A weight that is read as it is packed: rows first .. first+count-1 as f32 to `to` [count, in].  Several threads ask at a
@@ -194,13 +195,14 @@ typedef struct {
 /* DiffRate may shrink a size by a negative cosine; none falls below this, so that its logarithm stays finite. */
 #define VR_SIZE_LEAST 1e-6f
 
-/* How activations are kept and multiplied.  Sums, statistics and decisions are f32 in all of them. */
+/* How weights and activations are kept and multiplied.  Sums, statistics and decisions are f32 in all of them. */
 typedef enum {
     VR_MATH_AUTO, /* the back end's choice */
     VR_MATH_F32,
     VR_MATH_TF32, /* kept as f32, multiplied with 10 bits of fraction */
     VR_MATH_F16,
     VR_MATH_BF16,
+    VR_MATH_INT8, /* activations are kept as f32 and rounded to bytes, row by row, where a block's Linear multiplies them */
     VR_MATHS
 } vr_math;
 
@@ -211,6 +213,9 @@ typedef struct {
     vr_math math;
     bool    deterministic; /* a GPU: an image's bits do not depend on its batch, at some cost in speed */
 } vr_wish;
+
+/* Whose weight it is: the first and the last layers are never rounded to bytes, which is felt more there and saves little. */
+typedef enum { VR_LAYER_OF_BLOCK, VR_LAYER_OUTER } vr_layer;
 
 typedef struct vr_backend vr_backend;
 struct vr_profile; /* profile.h */
@@ -230,10 +235,10 @@ typedef struct vr_ops {
     vr_status (*get)(vr_backend *be, void *host, const void *src, size_t bytes, vr_error *err);
     vr_status (*pack)(vr_backend *be, vr_weight *out, const float *weight,
                       const float *bias, /* host [out, in], [out] or NULL */
-                      int out_features, int in_features, vr_error *err);
+                      int out_features, int in_features, vr_layer layer, vr_error *err);
     /* Where it is not NULL, the same from rows that are read, converted and packed in one pass by the back end's threads. */
     vr_status (*pack_rows)(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,
-                           int in_features, vr_error *err);
+                           int in_features, vr_layer layer, vr_error *err);
     void (*unpack)(vr_backend *be, vr_weight *w);
     vr_status (*reserve)(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err); /* scratch */
     vr_status (*reserve_reduction)(vr_backend *be, const vr_limits *most, vr_error *err); /* scratch for reducers */
@@ -272,7 +277,8 @@ typedef struct vr_ops {
 struct vr_backend {
     const vr_ops *ops;
     void         *impl;        /* the back end's own */
-    vr_dtype      activations; /* element type of the matrices that the plan lays out */
+    vr_dtype      activations; /* element type of what is multiplied */
+    vr_dtype      residual;    /* of the residual stream x, which every block adds to: never less exact than activations */
     vr_math       math;        /* what is really used, never VR_MATH_AUTO */
     int           budget;      /* tokens computed together that suit it */
     const char   *chip;        /* what the arithmetic is compiled for: "avx512", "sm_90"; the back end's */

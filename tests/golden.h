@@ -12,10 +12,10 @@
 
 typedef enum { PASSED, FAILED, SKIPPED } verdict;
 
-/* What cases run on: the oracle and the CPU's instruction sets, or the one device of --device. */
-enum { BACKENDS = 4 };
+/* What cases run on: the oracle (in f32) and the CPU's instruction sets, or the one device of --device. */
+enum { BACKENDS = 8 };
 typedef struct {
-    const char   *name; /* "reference", "avx2", "cuda f16" */
+    const char   *name; /* "reference", "avx2", "amx_emulated", "cuda f16" */
     const vr_ops *ops;  /* NULL: the device of --device */
 } vr_golden_backend;
 int  vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference);

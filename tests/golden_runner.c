@@ -1,13 +1,14 @@
 /* golden_runner: runs every case of a golden directory and compares with what timm and transformers gave.
  *
- *     golden_runner [--small] [--device DEVICE [--dtype TYPE]] DIR
+ *     golden_runner [--small] [--dtype bf16] [--device DEVICE [--dtype TYPE]] DIR
  *
  * One line a case, with the largest relative error of its logits and block outputs on each back end:
  *     ok   models/timm_cls    reference 3.1e-07 avx512 5.2e-07 ...
  *     SKIP models/hf_videomae ... which is not supported yet.
  * and `N passed, N failed, N skipped` at the end.  Exit status 1 where a case failed or none ran.
  * Relative: max |difference| / max |expected| of one image; the tolerances are those of golden/README.md.  --small leaves out
- * the models of full size.  With --device the models run on that device alone; in dtypes below f32 they are compared with the
+ * the models of full size.  With --dtype bf16 they run on the CPU's ways to multiply it, those emulated for the tests too; with
+ * --device on that device alone.  In dtypes below f32 they are compared with the
  * oracle on rounded weights, errors are mean squares, and images whose token counts differ are counted. */
 #include <dirent.h>
 #include <math.h>
@@ -18,6 +19,7 @@
 
 #include "golden.h"
 
+#include "../engine/device.h"
 #include "../engine/internal.h"
 #include "../kernels/cpu/cpu.h"
 #include "../loaders/json.h"
@@ -29,33 +31,39 @@ static int counts[3];
 static const char *device, *dtype = "f32"; /* --device, --dtype */
 static bool        small;                  /* --small */
 
+static bool in_f32(void) { return strcmp(dtype, "f32") == 0; }
+
 int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
 {
-    static const char *const isas[] = {"portable", "avx2", "avx512"};
-    static char              name[64];
-    int                      n = 0;
+    static const char *const isas[] = {
+        "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated"};
+    const size_t count = in_f32() ? 3 : sizeof isas / sizeof *isas; /* the others multiply bf16 or bytes only */
+    static char  name[64];
+    int          n = 0;
+    vr_math      math;
+    vr_error     err = {0};
+    if (vr_math_parse(&math, dtype, &err)) return 0;
     if (device) {
         snprintf(name, sizeof name, "%.30s %.30s", device, dtype);
         list[0] = (vr_golden_backend){name, NULL};
         return 1;
     }
-    if (with_reference) list[n++] = (vr_golden_backend){"reference", &vr_reference};
-    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
-        if (vr_cpu_isa_supported(isas[i])) list[n++] = (vr_golden_backend){isas[i], &vr_cpu};
+    if (with_reference && in_f32()) list[n++] = (vr_golden_backend){"reference", &vr_reference};
+    for (size_t i = 0; i < count; i++)
+        if (vr_cpu_isa_supported(isas[i], math)) list[n++] = (vr_golden_backend){isas[i], &vr_cpu};
     return n;
 }
 
 void vr_golden_use(const vr_golden_backend *b, vitrun_options *o)
 {
     if (b->ops == &vr_cpu) setenv("VITRUN_ISA", b->name, 1);
-    if (b->ops || !o) return;
+    if (!o) return;
+    o->dtype = b->ops == &vr_reference ? NULL : dtype;
+    if (b->ops) return;
     o->device = device;
-    o->dtype = dtype;
     o->deterministic = 1;
     o->token_budget = 2048; /* an emulator fills all it gets with junk */
 }
-
-static bool in_f32(void) { return strcmp(dtype, "f32") == 0; }
 
 bool vr_golden_halves(void) { return !in_f32(); }
 
@@ -76,7 +84,7 @@ double vr_golden_tolerance(bool reduced)
     static const struct {
         const char *dtype;
         double      plain, reduced;
-    } table[] = {{"f32", 2e-5, 2e-5}, {"tf32", 1e-6, 1e-5}, {"f16", 1e-5, 1e-5}, {"bf16", 5e-4, 5e-3}};
+    } table[] = {{"f32", 2e-5, 2e-5}, {"tf32", 1e-6, 1e-5}, {"f16", 1e-5, 1e-5}, {"bf16", 5e-4, 5e-3}, {"int8", 5e-3, 5e-2}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(dtype, table[i].dtype) == 0) return reduced ? table[i].reduced : table[i].plain;
     return 0;
@@ -415,12 +423,14 @@ int main(int argc, char **argv)
         else
             break;
     }
-    if (at != argc - 1 || vr_golden_tolerance(false) == 0 || (!device && !in_f32())) {
-        fprintf(stderr, "usage: golden_runner [--small] [--device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
+    if (at != argc - 1 || vr_golden_tolerance(false) == 0 ||
+        (!device && !in_f32() && strcmp(dtype, "bf16") && strcmp(dtype, "int8"))) {
+        fprintf(stderr,
+                "usage: golden_runner [--small] [--dtype f32|bf16 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;
     }
     each_entry(argv[at], "models", run_model);
-    if (!device) each_entry(argv[at], "reducers", vr_golden_reducer); /* they lie in host memory */
+    if (!device && in_f32()) each_entry(argv[at], "reducers", vr_golden_reducer); /* they lie in host memory, and are f32 */
     each_entry(argv[at], "reduced", vr_golden_reduced_file);
     printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] || counts[PASSED] == 0;

@@ -7,13 +7,20 @@
 #include "reduce.h"
 
 typedef struct {
-    const vr_isa *isa;
-    vr_threads   *crew;
-    float        *scratch;        /* [threads, scratch_stride], for attention */
-    size_t        scratch_stride; /* floats of one thread; 0 before reserve() */
-    float        *rows;           /* [threads, rows_stride], of weights while they are packed */
-    size_t        rows_stride;    /* floats of one thread */
-    vr_reduction  reduction;      /* scratch of the reducers; empty before reserve_reduction() */
+    const vr_isa     *isa;
+    const vr_kernels *kernels; /* of the layers; reducers take isa->f32 */
+    const vr_bytes   *bytes;   /* of the linear layers of blocks in int8, else NULL */
+    vr_threads       *crew;
+    float            *scratch;        /* [threads, scratch_stride], for attention */
+    size_t            scratch_stride; /* floats of one thread; 0 before reserve() */
+    float            *rows;           /* [threads, rows_stride], of weights while they are packed */
+    size_t            rows_stride;    /* floats of one thread */
+    uint8_t          *rounded;        /* [rounded_rows, rounded_stride] what such a layer multiplies */
+    vr_rounding      *rounding;       /* [rounded_rows] */
+    size_t            rounded_stride; /* bytes */
+    int               rounded_rows;
+    int               deepest;   /* inputs of the layers that were packed as bytes */
+    vr_reduction      reduction; /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w);

@@ -4,6 +4,7 @@
  * while it is sure to stay (8 ways, even where the rows lie a multiple of 4 KiB apart). */
 #include "isa.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef float quad __attribute__((vector_size(16)));
@@ -53,4 +54,99 @@ void vr_pack_panel(float *panel, int width, const float *rows, size_t stride, in
     if (cols < width)
         for (int d = 0; d < depth; d++)
             memset(panel + (size_t)d * (size_t)width + cols, 0, (size_t)(width - cols) * sizeof *panel);
+}
+
+/* ---- pairs ---- */
+
+enum { BLOCK = 8, GROUPS = 16 }; /* rows and groups that are turned at once */
+
+typedef uint32_t words __attribute__((vector_size(16)));
+
+static inline words rounded(words bits)
+{
+    const words nan = (words)((bits & 0x7fffffff) > 0x7f800000), even = bits + 0x7fff + (bits >> 16 & 1);
+    return (nan & (bits | 0x400000)) | (~nan & even);
+}
+
+/* Groups [GROUPS] of one row with `left` numbers to go, zero beyond. */
+static void round_row(float *groups, const float *row, int left)
+{
+    float padded[2 * GROUPS] = {0};
+    if (left < 2 * GROUPS) memcpy(padded, row, (size_t)left * sizeof *row), row = padded;
+    for (int g = 0; g < GROUPS; g += 4) {
+        words a = rounded((words)load(row + 2 * g)), b = rounded((words)load(row + 2 * g + 4));
+        words low = __builtin_shufflevector(a, b, 0, 2, 4, 6), high = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+        store(groups + g, (quad)(low >> 16 | (high & 0xffff0000)));
+    }
+}
+
+static void copy_row(float *groups, const uint16_t *row, int left)
+{
+    const int count = left < 2 * GROUPS ? left : 2 * GROUPS;
+    memset(groups + count / 2, 0, (size_t)(GROUPS - count / 2) * sizeof *groups);
+    memcpy(groups, row, (size_t)count * sizeof *row);
+}
+
+void vr_pack_pairs(float *panel, int width, const void *rows, vr_dtype type, size_t stride, int cols, int depth)
+{
+    float block[BLOCK * GROUPS];
+    for (int d = 0; d < depth; d += 2 * GROUPS, panel += (size_t)GROUPS * (size_t)width) {
+        for (int j = 0; j < cols; j += BLOCK) {
+            const int count = cols - j < BLOCK ? cols - j : BLOCK;
+            for (int i = 0; i < count; i++) {
+                const size_t at = (size_t)(j + i) * stride + (size_t)d;
+                if (type == VR_F32)
+                    round_row(block + i * GROUPS, (const float *)rows + at, depth - d);
+                else
+                    copy_row(block + i * GROUPS, (const uint16_t *)rows + at, depth - d);
+            }
+            pack_block(panel + j, (size_t)width, block, GROUPS, 0, count, 0, GROUPS);
+        }
+        for (int g = 0; g < GROUPS && cols < width; g++)
+            memset(panel + g * width + cols, 0, (size_t)(width - cols) * sizeof *panel);
+    }
+}
+
+/* ---- bytes ---- */
+
+/* The weights of one column: how far the largest lies from 0, and a NaN in *watch unless all are finite. */
+static float largest_of(const float *row, int depth, float *watch)
+{
+    float largest = 0;
+    *watch = 0;
+    for (int d = 0; d < depth; d++) {
+        const float size = fabsf(row[d]);
+        largest = size > largest ? size : largest;
+        *watch += row[d] * 0;
+    }
+    return largest;
+}
+
+/* Column j of the panel, and its sum. */
+static int32_t pack_column(int8_t *groups, size_t width, const float *row, int depth, float factor)
+{
+    const float whole = 12582912.0f; /* 1.5 * 2^23: added, a number is rounded to an integer, which lies in its low bits */
+    int32_t     sum = 0;
+    for (int d = 0; d < depth; d++) {
+        const float   shifted = row[d] * factor + whole;
+        const int32_t q = (int32_t)(shifted - whole);
+        groups[(size_t)(d / 4) * 4 * width + (size_t)(d % 4)] = (int8_t)q;
+        sum += q;
+    }
+    return sum;
+}
+
+void vr_pack_bytes(float *panel, int width, const float *rows, size_t stride, int cols, int depth)
+{
+    const size_t groups = vr_groups(depth, VR_I8);
+    float       *scale = panel + groups * (size_t)width;
+    int32_t     *total = (int32_t *)(scale + width);
+    memset(panel, 0, vr_panel_words(depth, width, VR_I8) * sizeof *panel);
+    for (int j = 0; j < cols; j++) {
+        const float *row = rows + (size_t)j * stride;
+        float        watch;
+        const float  largest = largest_of(row, depth, &watch), factor = largest > 1e-30f && watch == 0 ? 127 / largest : 0;
+        scale[j] = factor > 0 ? largest / 127 : watch;
+        total[j] = factor > 0 ? pack_column((int8_t *)(panel + j), (size_t)width, row, depth, factor) : 0;
+    }
 }

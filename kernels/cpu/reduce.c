@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../trace.h"
+#include "bf16.h"
 #include "impl.h"
 
 enum { STRIP = 128 }; /* columns of a task that moves rows */
@@ -124,7 +125,7 @@ void vr_reduction_gather(const vr_reduction *r, vr_mat feature, int first, int f
     assert(feature.cols <= r->most.cols);
     for (int i = from; i < to; i++) {
         float *row = r->rows.data + (size_t)i * r->rows.stride;
-        memcpy(row, feature.data + (size_t)(first + r->order[i]) * feature.stride, (size_t)feature.cols * sizeof *row);
+        vr_widen(row, vr_mat_at(feature, (size_t)(first + r->order[i]), 0, 1, 0).data, feature.type, feature.cols);
         r->scale[i] = inverse_norm(row, feature.cols);
     }
 }
@@ -144,7 +145,7 @@ void vr_reduction_cosines(const vr_reduction *r, const vr_isa *isa, const vr_lan
                         .add_stride = (size_t)isa->panel,
                         .cols = sources,
                         .depth = min_int(DEPTH, depth - from)};
-        isa->gemm(&gemm, 0, M, 0);
+        isa->f32.gemm(&gemm, 0, M, 0);
     }
     if (!dot) isa->merge_scale(lane->block, r->scale + first, r->scale + first + source, M, sources);
 }

@@ -41,7 +41,8 @@ void vr_trace_keep_all(vr_trace *t, const vr_tokens *in, int b);
 /* Image b has `count` tokens from here on; images in rising order. */
 void vr_reduction_count(vr_tokens *out, vr_trace *t, const vr_tokens *in, int b, int count);
 
-/* Fills rows from .. to-1 of r->rows, and r->scale, from the features of image b in the order of r->order. */
+/* Fills rows from .. to-1 of r->rows, and r->scale, from the features of image b in the order of r->order, widened to f32:
+ * decisions are f32 whatever the activations are. */
 void vr_reduction_gather(const vr_reduction *r, vr_mat feature, int first, int from, int to);
 
 /* lane->block [M, sources]: the cosines of the M first gathered rows of an image with `sources` of its others.

@@ -82,6 +82,7 @@ static vr_status cuda_open(vr_backend *be, const vr_wish *wish, vr_error *err)
     *be = (vr_backend){.ops = &vr_cuda,
                        .impl = impl,
                        .activations = types[wish->math],
+                       .residual = types[wish->math],
                        .math = wish->math == VR_MATH_AUTO ? VR_MATH_F16 : wish->math,
                        .budget = BUDGET,
                        .chip = impl->chip};

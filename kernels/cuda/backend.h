@@ -113,7 +113,7 @@ vr_upload *vr_cuda_upload_begin(vr_backend *be, size_t bytes);
 
 /* ---- linear.c ---- */
 vr_status vr_cuda_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
-                       int in_features, vr_error *err);
+                       int in_features, vr_layer layer, vr_error *err);
 void      vr_cuda_unpack(vr_backend *be, vr_weight *w);
 void      vr_cuda_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_act act, vr_into into);
 

@@ -56,13 +56,14 @@ static void *half_bias(const vr_weight *w, vr_dtype type)
 }
 
 vr_status vr_cuda_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
-                       int in_features, vr_error *err)
+                       int in_features, vr_layer layer, vr_error *err)
 {
+    (void)layer;
     assert(out_features > 0 && in_features > 0);
     const vr_dtype type = be->activations;
     const size_t   stride = weight_stride(in_features, type);
     size_t         bytes = 0;
-    *out = (vr_weight){.out = out_features, .in = in_features};
+    *out = (vr_weight){.out = out_features, .in = in_features, .type = type};
     if (!vr_mul((size_t)out_features, (stride + 1) * size_of(type), &bytes))
         return vr_fail(err, VR_E_MEMORY, "", "There is no memory for a weight of %d x %d numbers.", out_features, in_features);
     vr_status status = vr_cuda_alloc(be, &out->data, bytes, err);

@@ -69,9 +69,9 @@ check '--formats' all test "$code" -eq 4 -- lines 1
 run ours --max-pixels 100 a.ppm b.ppm
 check '--max-pixels' test "$code" -eq 4
 run ours --fp16 a.ppm
-check '--fp16 is said to be f32 here' all test "$code" -eq 0 -- says f32
-run ours -q --fp16 a.ppm
-check '-q' all test "$code" -eq 0 -- quiet
+check '--fp16: not supported yet' all test "$code" -eq 2 -- says 'not supported yet'
+run ours -q --bf16 a.ppm
+check '-q --bf16' all test "$code" -eq 0 -- quiet
 
 for _ in $(seq 60); do echo a.ppm; echo b.ppm; done >many
 run ours --json -k 10 -t 1 -b 1 @many

@@ -132,7 +132,7 @@ const char *const *vr_isas(void)
     static const char       *there[4];
     if (there[0]) return there;
     for (size_t i = 0, n = 0; i < sizeof all / sizeof *all; i++) {
-        if (vr_cpu_isa_supported(all[i]))
+        if (vr_cpu_isa_supported(all[i], VR_MATH_F32))
             there[n++] = all[i];
         else
             fprintf(stderr, "NOT TESTED: this machine or build has no %s\n", all[i]);

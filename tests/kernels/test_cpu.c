@@ -26,8 +26,8 @@ Test(cpu, an_unknown_instruction_set_is_refused)
     setenv("VITRUN_ISA", "sse9", 1);
     cr_assert_eq(vr_cpu.open(&be, &(vr_wish){.threads = 1}, &err), VR_E_DEVICE);
     cr_assert(strstr(err.text, "sse9") && strstr(err.text, "portable"), "%s", err.text);
-    cr_assert_not(vr_cpu_isa_supported("sse9"));
-    cr_assert(vr_cpu_isa_supported("portable"));
+    cr_assert_not(vr_cpu_isa_supported("sse9", VR_MATH_F32));
+    cr_assert(vr_cpu_isa_supported("portable", VR_MATH_F32));
 }
 
 Test(cpu, thread_counts)
@@ -51,7 +51,7 @@ Test(cpu, memory_that_cannot_be_is_refused)
     cr_assert_eq(vr_cpu.alloc(&be, &p, SIZE_MAX, &err), VR_E_MEMORY);
     cr_assert_null(p);
     float bias = 0;
-    cr_assert_eq(vr_cpu.pack(&be, &w, &bias, &bias, INT_MAX - 100, INT_MAX, NULL), VR_E_MEMORY);
+    cr_assert_eq(vr_cpu.pack(&be, &w, &bias, &bias, INT_MAX - 100, INT_MAX, VR_LAYER_OF_BLOCK, NULL), VR_E_MEMORY);
     cr_assert(w.data == NULL && w.bias == NULL);
     vr_cpu.close(&be);
 }

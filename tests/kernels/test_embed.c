@@ -40,7 +40,7 @@ static vr_guarded run(const char *isa, int threads, const embed_case *t, const b
     vr_embed   w = {.patch = t->patch, .prefix = t->prefix};
     float     *weight = vr_numbers((size_t)(t->cols * in), 5, 0.1f), *bias = vr_numbers((size_t)t->cols, 6, 1);
     float     *prefix = vr_numbers((size_t)(t->cols * t->prefix), 7, 1);
-    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, NULL), VR_OK);
+    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, t->cols, in, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     w.prefix_tokens = prefix;
     vr_guarded x = vr_output(b->offsets[t->images], t->cols, 1, 1);
     vr_guarded scratch = vr_output(x.m.rows, in + 1, 2, 1);
@@ -101,7 +101,7 @@ static vr_guarded run_bytes(const char *isa, const vr_picture *in, int images, c
     vr_embed   w = {.patch = P, .prefix = 1, .normal = normal};
     float     *weight = vr_numbers(BYTES_COLS * 3 * P * P, 5, 0.1f), *bias = vr_numbers(BYTES_COLS, 6, 1);
     float     *prefix = vr_numbers(BYTES_COLS, 7, 1);
-    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, BYTES_COLS, 3 * P * P, NULL), VR_OK);
+    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, BYTES_COLS, 3 * P * P, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     w.prefix_tokens = prefix;
     vr_guarded x = vr_output(offsets[images], BYTES_COLS, 1, 1), scratch = vr_output(x.m.rows, 3 * P * P, 2, 1);
     vr_patch_embed(&be, x.m, scratch.m, &(vr_rows){images, offsets}, in, &w);

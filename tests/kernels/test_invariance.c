@@ -31,7 +31,7 @@ static vr_guarded linear_gelu_add(vr_backend *be, int first, int images)
     vr_guarded x = input_of(first, images, C), y = vr_output(all_offsets[IMAGES], 100, 2, 1);
     float     *weight = vr_numbers(100 * C, 3, 0.1f), *bias = vr_numbers(100, 4, 1);
     vr_weight  w;
-    cr_assert_eq(be->ops->pack(be, &w, weight, bias, 100, C, NULL), VR_OK);
+    cr_assert_eq(be->ops->pack(be, &w, weight, bias, 100, C, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     y.m = vr_mat_rows(y.m, all_offsets[first], x.m.rows);
     vr_linear(be, y.m, x.m, &w, VR_GELU_ERF, VR_ADD);
     be->ops->unpack(be, &w);
@@ -72,7 +72,7 @@ static vr_guarded patch_embed(vr_backend *be, int first, int images)
     for (int b = 0; b < images; b++)
         in[b] =
             (vr_picture){.pixels = pixels, .height = 2, .width = 2 * (offsets[b + 1] - offsets[b] - 1), .positions = positions};
-    cr_assert_eq(be->ops->pack(be, &w.proj, weight, NULL, C, 12, NULL), VR_OK);
+    cr_assert_eq(be->ops->pack(be, &w.proj, weight, NULL, C, 12, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     vr_patch_embed(be, x.m, scratch.m, &rows, in, &w);
     be->ops->unpack(be, &w.proj);
     free(weight), free(prefix), free(pixels), free(positions), vr_guarded_free(&scratch);

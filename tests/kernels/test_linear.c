@@ -16,7 +16,7 @@ static vr_weight pack(vr_backend *be, int out, int in, bool bias)
     float    *weight = vr_numbers((size_t)out * (size_t)in + 1, 11, 1 / sqrtf((float)in));
     float    *add = bias ? vr_numbers((size_t)out, 12, 1) : NULL;
     /* One float past the alignment, as in a mapped file. */
-    cr_assert_eq(be->ops->pack(be, &w, weight + 1, add, out, in, &err), VR_OK, "%s", err.text);
+    cr_assert_eq(be->ops->pack(be, &w, weight + 1, add, out, in, VR_LAYER_OF_BLOCK, &err), VR_OK, "%s", err.text);
     free(weight), free(add);
     return w;
 }
@@ -88,7 +88,7 @@ static void activate(const char *isa, float *y, float *x, int count)
 {
     vr_backend be = vr_open_isa(isa, 1, 1, 1);
     vr_weight  w;
-    cr_assert_eq(be.ops->pack(&be, &w, &(float){1}, NULL, 1, 1, NULL), VR_OK);
+    cr_assert_eq(be.ops->pack(&be, &w, &(float){1}, NULL, 1, 1, VR_LAYER_OF_BLOCK, NULL), VR_OK);
     vr_linear(&be, (vr_mat){y, count, 1, 1, VR_F32}, (vr_mat){x, count, 1, 1, VR_F32}, &w, VR_GELU_ERF, VR_SET);
     be.ops->unpack(&be, &w);
     be.ops->close(&be);

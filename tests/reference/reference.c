@@ -245,8 +245,9 @@ static float rounded(float x, vr_math math)
 }
 
 static vr_status reference_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
-                                int in_features, vr_error *err)
+                                int in_features, vr_layer layer, vr_error *err)
 {
+    (void)layer;
     const size_t count = (size_t)out_features * (size_t)in_features, row = (size_t)out_features;
     *out = (vr_weight){.data = vr_alloc(count, sizeof *weight), .out = out_features, .in = in_features};
     if (bias) out->bias = vr_alloc(row, sizeof *bias);

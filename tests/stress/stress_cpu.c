@@ -44,7 +44,7 @@ static int stress_verbs(void)
     if (vr_cpu.open(&be, &(vr_wish){.threads = THREADS}, NULL) != VR_OK) return 1;
     if (vr_cpu.reserve(&be, &(vr_limits){.longest = ROWS}, C, 1, NULL) != VR_OK) return 1;
     float *memory = vr_alloc_zeroed(ROWS * C * 5, sizeof *memory), *ones = vr_alloc_zeroed(3 * C * C, sizeof *ones);
-    if (!memory || !ones || vr_cpu.pack(&be, &w, ones, ones, 3 * C, C, NULL) != VR_OK) return 1;
+    if (!memory || !ones || vr_cpu.pack(&be, &w, ones, ones, 3 * C, C, VR_LAYER_OF_BLOCK, NULL) != VR_OK) return 1;
     vr_norm norm = {ones, ones, 1e-6f};
     for (int round = 0; round < 500; round++) {
         int     rows = 1 + round % ROWS, middle = rows / 3, offsets[] = {0, middle, rows};

@@ -6,10 +6,16 @@
 
 #include <math.h>
 
+#if defined(VR_PAIRS)
+#define KIND VR_BF16
+#else
+#define KIND VR_F32
+#endif
+
 /* Where things lie in a thread's scratch. */
 typedef struct {
-    float *keys;    /* K^T, panels [keys / PANEL][head_size][PANEL] */
-    float *values;  /* V, panels [head_size / PANEL][keys][PANEL] */
+    float *keys;    /* K^T, panels [keys / PANEL][groups of head_size][PANEL] */
+    float *values;  /* V, panels [head_size / PANEL][groups of keys][PANEL] */
     float *scores;  /* [TILE, score_stride] */
     float *results; /* [TILE, result_stride] */
     float *bias;    /* [keys] ln size / scale, to be added to scores before they are scaled */
@@ -21,7 +27,7 @@ static layout lay_out(float *scratch, int keys, int head_size)
 {
     size_t key_cols = ((size_t)keys + PANEL - 1) / PANEL * PANEL, size_cols = ((size_t)head_size + PANEL - 1) / PANEL * PANEL;
     layout l = {.score_stride = vr_row_stride((int)key_cols), .result_stride = vr_row_stride((int)size_cols)};
-    size_t values = key_cols * (size_t)head_size, scores = values + size_cols * (size_t)keys;
+    size_t values = key_cols * vr_groups(head_size, KIND), scores = values + size_cols * vr_groups(keys, KIND);
     size_t results = scores + l.score_stride * TILE;
     size_t bias = results + l.result_stride * TILE;
     l.total = bias + key_cols;
@@ -32,35 +38,56 @@ static layout lay_out(float *scratch, int keys, int head_size)
 
 size_t VR_NAME(vr_attention_scratch)(int keys, int head_size) { return lay_out(NULL, keys, head_size).total; }
 
+/* Row `row` of a matrix of elements. */
+static const element *row_of(const void *matrix, size_t stride, int row)
+{
+    return (const element *)matrix + (size_t)row * stride;
+}
+
 static void pack_keys(float *packed, const vr_head *h)
 {
     for (int key = 0; key < h->keys; key += PANEL) {
-        int cols = h->keys - key < PANEL ? h->keys - key : PANEL;
-        vr_pack_panel(packed, PANEL, h->k + (size_t)key * h->k_stride, h->k_stride, cols, h->head_size);
-        packed += (size_t)h->head_size * PANEL;
+        const int      cols = h->keys - key < PANEL ? h->keys - key : PANEL;
+        const element *rows = row_of(h->k, h->k_stride, key);
+#if defined(VR_PAIRS)
+        vr_pack_pairs(packed, PANEL, rows, VR_BF16, h->k_stride, cols, h->head_size);
+#else
+        vr_pack_panel(packed, PANEL, rows, h->k_stride, cols, h->head_size);
+#endif
+        packed += vr_groups(h->head_size, KIND) * PANEL;
     }
+}
+
+/* VEC columns of a group of values from `col` on, `left` of them there. */
+static vec value_group(const vr_head *h, int group, int col, int left)
+{
+    const int n = left < VEC ? left : VEC;
+    if (left <= 0) return (vec){0};
+#if defined(VR_PAIRS)
+    const vec zero = {0}, low = 2 * group < h->keys ? load_first(row_of(h->v, h->v_stride, 2 * group) + col, n) : zero;
+    const vec high = 2 * group + 1 < h->keys ? load_first(row_of(h->v, h->v_stride, 2 * group + 1) + col, n) : zero;
+    return (vec)((vec_word)low >> 16 | (vec_word)high);
+#else
+    return load_first(row_of(h->v, h->v_stride, group) + col, n);
+#endif
 }
 
 static void pack_values(float *packed, const vr_head *h)
 {
+    const int groups = (int)vr_groups(h->keys, KIND);
     for (int col = 0; col < h->head_size; col += PANEL)
-        for (int key = 0; key < h->keys; key++, packed += PANEL) {
-            const float *v = h->v + (size_t)key * h->v_stride + col;
-            for (int j = 0; j < PANEL; j += VEC) {
-                int left = h->head_size - col - j;
-                vec_store(packed + j, left <= 0 ? (vec){0} : vec_load_first(v + j, left < VEC ? left : VEC));
-            }
-        }
+        for (int g = 0; g < groups; g++, packed += PANEL)
+            for (int j = 0; j < PANEL; j += VEC) vec_store(packed + j, value_group(h, g, col + j, h->head_size - col - j));
 }
 
 /* out [rows, cols] = left [rows, depth] times the panels `right` */
-static void multiply(float *out, size_t out_stride, const float *left, size_t left_stride, const float *right, int rows,
+static void multiply(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int rows,
                      int cols, int depth)
 {
     for (int col = 0; col < cols; col += PANEL) {
         int vecs = cols - col > VEC ? 2 : 1;
-        VR_NAME(vr_tile)[vecs - 1][rows - 1](out + col, out_stride, left, left_stride, right, depth);
-        right += (size_t)depth * PANEL;
+        VR_NAME(vr_tile)(out + col, out_stride, left, left_stride, right, depth, rows, vecs);
+        right += vr_groups(depth, KIND) * PANEL;
     }
 }
 
@@ -94,46 +121,64 @@ static float soften(float *s, int keys, float scale)
     return 1 / vec_sum(sum + vec_first(tail, left, (vec){0}));
 }
 
-static void store_scaled(float *y, const float *result, int head_size, float factor)
+/* The row's elements, where the row lies. */
+static void round_row(float *s, int keys)
 {
-    for (int col = 0; col < head_size; col += VEC)
-        vec_store_first(y + col, head_size - col < VEC ? head_size - col : VEC, vec_load(result + col) * vec_all(factor));
+#if defined(VR_PAIRS)
+    for (int j = 0; j < keys; j += VEC) store_first((element *)s + j, VEC, vec_load(s + j));
+#else
+    (void)s, (void)keys;
+#endif
 }
 
-/* Queries row .. row+rows-1. */
-static void attend(const vr_head *h, const layout *l, int row, int rows)
+static void store_scaled(element *y, const float *result, int head_size, float factor)
 {
-    float factor[TILE];
-    multiply(l->scores, l->score_stride, h->q + (size_t)row * h->q_stride, h->q_stride, l->keys, rows, h->keys, h->head_size);
-    for (int i = 0; i < rows && h->size; i++) add_bias(l->scores + (size_t)i * l->score_stride, l->bias, h->keys);
-    for (int i = 0; i < rows; i++) factor[i] = soften(l->scores + (size_t)i * l->score_stride, h->keys, h->scale);
-    multiply(l->results, l->result_stride, l->scores, l->score_stride, l->values, rows, h->head_size, h->keys);
-    for (int i = 0; i < rows; i++)
-        store_scaled(h->y + (size_t)(row + i) * h->y_stride, l->results + (size_t)i * l->result_stride, h->head_size,
+    for (int col = 0; col < head_size; col += VEC)
+        store_first(y + col, head_size - col < VEC ? head_size - col : VEC, vec_load(result + col) * vec_all(factor));
+}
+
+/* Queries row .. row+rows-1, of which the first `done` are only there to fill the tile. */
+static void attend(const vr_head *h, const layout *l, int row, int rows, int done)
+{
+    const size_t stride = l->score_stride;
+    float        factor[TILE];
+    multiply(l->scores, stride, row_of(h->q, h->q_stride, row), h->q_stride, l->keys, rows, h->keys, h->head_size);
+    for (int i = done; i < rows; i++) {
+        float *s = l->scores + (size_t)i * stride;
+        if (h->size) add_bias(s, l->bias, h->keys);
+        factor[i] = soften(s, h->keys, h->scale);
+        round_row(s, h->keys);
+    }
+    multiply(l->results, l->result_stride, (const element *)l->scores, stride * sizeof *l->scores / sizeof(element), l->values,
+             rows, h->head_size, h->keys);
+    for (int i = done; i < rows; i++)
+        store_scaled((element *)h->y + (size_t)(row + i) * h->y_stride, l->results + (size_t)i * l->result_stride, h->head_size,
                      factor[i]);
 }
 
 void VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch)
 {
-    int tiles = (h->queries + TILE - 1) / TILE;
-    int first = vr_share(tiles, part, parts), end = vr_share(tiles, part + 1, parts);
+    const int tiles = (h->queries + TILE - 1) / TILE, most = tiles ? (h->queries + tiles - 1) / tiles : 0;
+    const int first = vr_share(tiles, part, parts), end = vr_share(tiles, part + 1, parts);
     if (first == end) return;
     layout l = lay_out(scratch, h->keys, h->head_size);
     pack_keys(l.keys, h);
     pack_values(l.values, h);
     make_bias(l.bias, h);
+    VR_NAME(vr_tile_begin)(most);
     for (int t = first; t < end; t++) {
-        int row = vr_share(h->queries, t, tiles);
-        attend(h, &l, row, vr_share(h->queries, t + 1, tiles) - row);
+        const int row = vr_share(h->queries, t, tiles), start = tile_start(row, h->queries, most);
+        attend(h, &l, start, SAME_ROWS ? most : vr_share(h->queries, t + 1, tiles) - row, row - start);
     }
+    VR_NAME(vr_tile_end)();
 }
 
-static float dot(const float *a, const float *b, int size)
+static float dot(const element *a, const element *b, int size)
 {
     vec sum = {0};
     int c = 0;
-    for (; c + VEC <= size; c += VEC) sum = vec_fma(vec_load(a + c), vec_load(b + c), sum);
-    if (c < size) sum = vec_fma(vec_load_first(a + c, size - c), vec_load_first(b + c, size - c), sum);
+    for (; c + VEC <= size; c += VEC) sum = vec_fma(load_first(a + c, VEC), load_first(b + c, VEC), sum);
+    if (c < size) sum = vec_fma(load_first(a + c, size - c), load_first(b + c, size - c), sum);
     return vec_sum(sum);
 }
 
@@ -144,8 +189,9 @@ void VR_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float 
     layout l = lay_out(scratch, h->keys, h->head_size);
     make_bias(l.bias, h);
     for (int head = 0; head < heads; head++) {
-        const size_t col = (size_t)head * (size_t)h->head_size;
-        for (int j = 0; j < h->keys; j++) l.scores[j] = dot(h->q + col, h->k + (size_t)j * h->k_stride + col, h->head_size);
+        const size_t   col = (size_t)head * (size_t)h->head_size;
+        const element *q = (const element *)h->q + col;
+        for (int j = 0; j < h->keys; j++) l.scores[j] = dot(q, row_of(h->k, h->k_stride, j) + col, h->head_size);
         if (h->size) add_bias(l.scores, l.bias, h->keys);
         const float factor = soften(l.scores, h->keys, h->scale) / (float)heads;
         for (int j = 0; j < h->keys; j++) scores[j] = (head ? scores[j] : 0) + factor * l.scores[j];

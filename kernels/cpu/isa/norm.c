@@ -35,7 +35,7 @@ static void row_spread(float *shift, float *variance, const float *x, float mean
     *variance = fmaxf(vec_sum(squares) / (float)cols - *shift * *shift, 0);
 }
 
-static void norm_row(float *y, const float *x, int cols, const vr_norm *w)
+static void norm_row(element *y, const float *x, int cols, const vr_norm *w)
 {
     float mean = row_mean(x, cols), shift, variance;
     row_spread(&shift, &variance, x, mean, cols);
@@ -43,11 +43,12 @@ static void norm_row(float *y, const float *x, int cols, const vr_norm *w)
     for (int c = 0; c < cols; c += VEC) {
         int n = cols - c < VEC ? cols - c : VEC;
         vec normal = (vec_load_first(x + c, n) - m - s) * factor;
-        vec_store_first(y + c, n, vec_fma(normal, vec_load_first(w->weight + c, n), vec_load_first(w->bias + c, n)));
+        store_first(y + c, n, vec_fma(normal, vec_load_first(w->weight + c, n), vec_load_first(w->bias + c, n)));
     }
 }
 
 void VR_NAME(vr_layernorm)(vr_mat y, vr_mat x, const vr_norm *w)
 {
-    for (int r = 0; r < x.rows; r++) norm_row(y.data + (size_t)r * y.stride, x.data + (size_t)r * x.stride, x.cols, w);
+    element *out = (element *)y.data;
+    for (int r = 0; r < x.rows; r++) norm_row(out + (size_t)r * y.stride, x.data + (size_t)r * x.stride, x.cols, w);
 }

@@ -1,18 +1,27 @@
 /* The vector of the instruction set that this file is compiled for: VEC lanes of f32.  The arithmetic operators are
  * the compiler's; only what they lack is named here.
  *
+ * An element of an activation is an f32, but a bf16 where VR_PAIRS is defined, which comes with AVX-512 and AVX512-BF16.
+ * Where VR_WIDENED is defined weights are bf16 and the rest is f32.  Where VR_BYTES is defined, which comes with AVX-512 and
+ * its VNNI, a product's operands are bytes: elements are.
+ *
  * A NaN must reach the result, where the caller looks for it: vec_max and vec_min give their SECOND operand where one
  * is a NaN, so bounds are written first. */
 #ifndef VR_CPU_VEC_H
 #define VR_CPU_VEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #if defined(VR_ISA_avx512)
 #include <immintrin.h>
-#define VEC  16
-#define TILE 14 /* rows; 28 of 32 registers hold sums */
+#define VEC 16
+#if defined(VR_AMX)
+#define TILE 32 /* rows; two tiles of 16 */
+#else
+#define TILE 14 /* 28 of 32 registers hold sums */
+#endif
 #elif defined(VR_ISA_avx2)
 #include <immintrin.h>
 #define VEC  8
@@ -30,7 +39,11 @@
 /* vr_x of this instruction set: VR_NAME(vr_x) is vr_x_avx2 */
 #define VR_NAME3(name, isa) name##_##isa
 #define VR_NAME2(name, isa) VR_NAME3(name, isa)
-#define VR_NAME(name)       VR_NAME2(name, VR_ISA)
+#if defined(VR_WIDENED)
+#define VR_NAME(name) VR_NAME2(name##_widened, VR_ISA)
+#else
+#define VR_NAME(name) VR_NAME2(name, VR_ISA)
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -70,6 +83,31 @@ INLINE void vec_store_first(float *p, int n, vec v)
     else
         memcpy(p, &v, (size_t)n * sizeof *p);
 }
+
+/* ---- elements of activations ---- */
+
+#if defined(VR_PAIRS)
+typedef uint16_t element;
+
+/* n from 0 to 16 of them, zero beyond, each widened */
+INLINE vec load_first(const element *p, int n)
+{
+    const __m256i halves = _mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
+    return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+}
+
+INLINE void store_first(element *p, int n, vec v)
+{
+    _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)_mm512_cvtneps_pbh(v));
+}
+#elif defined(VR_BYTES)
+typedef uint8_t element;
+#else
+typedef float element;
+
+INLINE vec  load_first(const element *p, int n) { return vec_load_first(p, n); }
+INLINE void store_first(element *p, int n, vec v) { vec_store_first(p, n, v); }
+#endif
 
 /* a * b + c; rounded once where the instruction set can */
 INLINE vec vec_fma(vec a, vec b, vec c)
