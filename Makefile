@@ -109,13 +109,16 @@ asan:       ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	    build/asan/golden_runner check
 
 tsan:       ## the threads under ThreadSanitizer (Debian's Criterion does not start under it: a stress program and the goldens)
-	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" build/tsan/stress_cpu build/tsan/golden_runner build/tsan/vitrun
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" build/tsan/stress_cpu build/tsan/golden_runner build/tsan/vitrun \
+	    build/tsan/cuda_host/vitrun-cuda.so
 	setarch -R build/tsan/stress_cpu
 	rm -rf build/tsan/golden && mkdir -p build/tsan/golden/models   # the full-size models would take half an hour
 	ln -s $(abspath $(wildcard $(GOLDEN)/reduce[dr]*)) build/tsan/golden/
 	ln -s $(abspath $(filter-out %_random,$(wildcard $(GOLDEN)/models/*))) build/tsan/golden/models/
 	setarch -R build/tsan/golden_runner build/tsan/golden
 	setarch -R build/tsan/vitrun classify --quiet -m tests/golden/models/timm_cls tests/pictures -k 1 >/dev/null; [ $$? -le 1 ]
+	VITRUN_PLUGIN_PATH=build/tsan/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_STREAMS=late setarch -R build/tsan/vitrun classify --quiet \
+	    --device cuda -m tests/golden/models/timm_cls tests/pictures/[a-c]* -k 1 --max-batch 1 --merge mame --tau 0.5 >/dev/null; [ $$? -le 1 ]
 
 tidy:       ## layering, dead files, format
 	@bash tests/tidy.sh

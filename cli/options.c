@@ -253,7 +253,7 @@ const cli_flag cli_flags[] = {
     {"deterministic", 0, 0, "on a GPU: results do not depend on the batch, at some cost in speed", ENGINE, CLI_SWITCH, AT(deterministic), 0, 0, 0, 0},
     {"batch", 'b', "N", "pictures computed together (default: chosen)", CLI_CLASSIFY | CLI_EVAL | CLI_EMBED, CLI_TEXT, AT(batch), 0, 0, 0, 0},
     {"batch", 'b', "LIST", "images computed together: numbers and ranges (default 1; --end-to-end: chosen)", CLI_BENCH, CLI_TEXT, AT(batch), 0, 0, 0, 0},
-    {"max-batch", 0, "N", "most images computed at once, whatever the batch; auto (default): what suits the device and its memory", ENGINE, CLI_TEXT, AT(max_batch), 0, 0, "auto", 0},
+    {"max-batch", 0, "N", "most images computed at once (in each lane), whatever the batch; auto (default): what suits the device", ENGINE, CLI_TEXT, AT(max_batch), 0, 0, "auto", 0},
     {"lanes", 0, "N", "micro-batches in flight on a GPU: 1, or 2 (default: 2 where memory does)", ENGINE, CLI_INTEGER, AT(lanes), 1, 2, 0, 0},
     {"threads", 't', "N", "threads (default: all cores)", (ENGINE & ~CLI_BENCH) | CLI_CACHE, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},
     {"threads", 't', "LIST", "threads: numbers and ranges (default: all cores)", CLI_BENCH, CLI_TEXT, AT(threads), 0, 0, 0, "VITRUN_THREADS"},

@@ -1,6 +1,5 @@
 /* budget.c: how many tokens are computed at once: as many as are wished for, or as memory has room for. */
 #include <stdio.h>
-#include <string.h>
 
 #include "internal.h"
 
@@ -38,38 +37,36 @@ static int halve(const search *s, vr_run *out, vr_error *err)
 /* How many images there would be room for, given that `fit` tokens do. */
 static int images_that_fit(const search *s, int fit)
 {
-    for (int images = images_of(s, fit), not = images_of(s, s->most);;) {
-        const int middle = images + (not -images) / 2;
+    int fits = images_of(s, fit), fails = images_of(s, s->most);
+    while (fails - fits > 1) {
+        const int middle = fits + (fails - fits) / 2;
         vr_error  why = {0};
         vr_run    run;
-        if (middle == images) return images;
         if (attempt(s, &run, middle * s->least, &why) == VR_OK)
-            images = middle, vr_run_close(&run);
+            fits = middle, vr_run_close(&run);
         else
-            not = middle;
+            fails = middle;
     }
+    return fits;
 }
 
-/* "batches of 57 images need 812.4 MB of memory beside the weights, of which 300.1 MB are free" */
+/* "batches of 57 images need 812.4 MB beside the weights, and 300.1 MB are free" */
 typedef struct {
     char text[200];
 } sentence;
 
 static sentence say_need(const search *s, size_t free_bytes)
 {
-    sentence     out;
-    const int    images = images_of(s, s->most), n = images > 1
-                                                         ? snprintf(out.text, sizeof out.text, "batches of %d images", images)
-                                                         : snprintf(out.text, sizeof out.text, "one image at a time");
+    const int    images = images_of(s, s->most);
     const double needed = 1e-6 * (double)vr_run_bytes(&s->v->model, s->needs, s->most);
-    char *const  rest = out.text + n;
-    if (free_bytes)
-        snprintf(rest, sizeof out.text - (size_t)n,
-                 " need%s %.1f MB of the device's memory beside the weights, and %.1f MB are free", images > 1 ? "" : "s",
-                 needed, 1e-6 * (double)free_bytes);
+    char         what[64], rest[64] = "which were refused";
+    sentence     out;
+    if (images > 1)
+        snprintf(what, sizeof what, "batches of %d images need", images);
     else
-        snprintf(rest, sizeof out.text - (size_t)n, " need%s %.1f MB beside the weights, which were refused",
-                 images > 1 ? "" : "s", needed);
+        snprintf(what, sizeof what, "one image at a time needs");
+    if (free_bytes) snprintf(rest, sizeof rest, "and %.1f MB are free", 1e-6 * (double)free_bytes);
+    snprintf(out.text, sizeof out.text, "%s %.1f MB beside the weights, %s", what, needed, rest);
     return out;
 }
 

@@ -72,7 +72,7 @@ typedef struct {
     int         image_height, image_width; /* 0: the model's own; otherwise positions are interpolated */
     const int (*more_sizes)[2]; /* [more_sizes_count] {height, width} of further sizes that vitrun_run will be given */
     int                 more_sizes_count;
-    int                 token_budget; /* most tokens computed at once; 0: chosen for the device, fewer where memory is short */
+    int                 token_budget; /* most tokens of a micro-batch; 0: chosen for the device, fewer where memory is short */
     int                 max_batch;    /* the same in images (of the largest size); 0: as token_budget says */
     int                 lanes;        /* micro-batches in flight at once: 1, or 0: two on a GPU, where memory does */
     int                 keep_blocks;  /* 1: keep every block's output for vitrun_block_output */

@@ -62,7 +62,7 @@ void vr_golden_use(const vr_golden_backend *b, vitrun_options *o)
     if (b->ops) return;
     o->device = device;
     o->deterministic = 1;
-    o->token_budget = 2048; /* an emulator fills all it gets with junk */
+    o->token_budget = 2048, o->lanes = 1; /* an emulator fills all it gets with junk */
 }
 
 bool vr_golden_halves(void) { return !in_f32(); }

@@ -169,6 +169,22 @@ Test(lanes, files_too)
     cr_expect_neq(memcmp(got[0], got[1], sizeof got[0]), 0);
 }
 
+/* Broken if it fails: who puts a table of verbs before the back end's, to watch it, sees half of the work. */
+Test(lanes, a_watched_back_end_does_it_all)
+{
+    static float logits[IMAGES][16];
+    vitrun_error e = {0};
+    vitrun      *v = open_lanes(2, NULL);
+    vr_ops       watched = ops;
+    ops.finish = vr_cpu.finish; /* of the second lane: counts nothing */
+    v->backend.ops = &watched;
+    atomic_store(&finishes, 0);
+    cr_expect_eq(vitrun_run(v, logits[0], images(), NULL, IMAGES, &e), VITRUN_OK, "%s", e.text);
+    cr_expect_eq(atomic_load(&finishes), (IMAGES + 2) / 3);
+    v->backend.ops = &ops;
+    vitrun_close(v);
+}
+
 /* Broken if it fails: block outputs and traces are those of whichever micro-batch came last. */
 Test(lanes, what_is_kept_is_kept_in_order)
 {
