@@ -42,9 +42,10 @@ const cli_command cli_commands[] = {
      "DIR -o FILE",
      "keep the crops of a data set, for eval again and again",
      "Decodes, resizes and crops the pictures of DIR as the model, or --recipe, wants them, and writes the crops with their\n"
-     "names, folders and the sources' SHA-256 to one file. vitrun eval --imagenet FILE then gives what it gives for DIR. A\n"
-     "picture without a crop is listed with its reason. EXIF orientation is ignored unless --exif on. The same pictures give\n"
-     "the same bytes. --verify FILE checks a cache, and with DIR whether its sources are still what they were.",
+     "names, folders and the sources' SHA-256 to one file. vitrun eval --imagenet FILE then gives what it gives for DIR, with\n"
+     "the same flags: class folders name their classes, and --labels goes to eval as for DIR. A picture without a crop is\n"
+     "listed with its reason. EXIF orientation is ignored unless --exif on. The same pictures give the same bytes. --verify\n"
+     "FILE checks a cache, and with DIR whether its sources are still what they were.",
      {"vitrun cache imagenette2/val -o crops.vrc", "vitrun cache --verify crops.vrc imagenette2/val"},
      cmd_cache,
      0,

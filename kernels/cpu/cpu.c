@@ -240,11 +240,11 @@ typedef struct {
     vr_error             err;    /* and why */
 } pack_job;
 
-/* Panels are taken in order, so whatever lies before one that failed is at least under way. */
-static bool given_up(pack_job *j)
+/* Panels before one that failed are read all the same, so that the first failure in order is the one that is said. */
+static bool given_up(pack_job *j, int task)
 {
     pthread_mutex_lock(&j->lock);
-    const bool stop = j->err.code != VR_OK;
+    const bool stop = j->err.code != VR_OK && task > j->failed;
     pthread_mutex_unlock(&j->lock);
     return stop;
 }
@@ -253,7 +253,7 @@ static const float *fetch_rows(pack_job *j, int task, int thread, int first, int
 {
     float   *rows = j->rows + (size_t)thread * j->rows_stride;
     vr_error err = {0};
-    if (given_up(j)) return NULL;
+    if (given_up(j, task)) return NULL;
     if (j->source->read(j->source->from, first, count, rows, &err) == VR_OK) return rows;
     pthread_mutex_lock(&j->lock);
     if (j->err.code == VR_OK || task < j->failed) j->err = err, j->failed = task;
@@ -364,6 +364,9 @@ static vr_status cpu_reserve(vr_backend *be, const vr_limits *most, int head_siz
     if (impl->bytes && impl->deepest > 0 && reserve_rounded(impl, most->rows, err)) return err->code;
     size_t stride = (impl->kernels->attention_scratch(most->longest, head_size) + 15) / 16 * 16, count;
     if (stride <= impl->scratch_stride) return VR_OK;
+    free(impl->rows); /* weights are packed by now */
+    impl->rows = NULL;
+    impl->rows_stride = 0;
     free(impl->scratch);
     impl->scratch = NULL;
     impl->scratch_stride = 0;

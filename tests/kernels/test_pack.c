@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     const float *weight; /* [out, in] */
@@ -19,6 +20,7 @@ static vr_status read_rows(const void *from, int first, int count, float *to, vr
 {
     const shelf *s = from;
     cr_assert(first >= 0 && count > 0 && count <= s->out - first);
+    if (s->bad >= first && s->bad < first + count) usleep(2000); /* so that others fail before */
     for (int row = first; row < first + count; row++)
         if (row == s->bad || row >= s->worse) return vr_fail(err, VR_E_IO, "row", "row %d", row);
     memcpy(to, s->weight + (size_t)first * (size_t)s->in, (size_t)count * (size_t)s->in * sizeof *to);

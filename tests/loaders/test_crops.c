@@ -243,7 +243,7 @@ Test(crops, lies)
     lie = scratch_read("x.vrc", &lie_length);
     vr_crops_header *h = (vr_crops_header *)(void *)lie;
     vr_crops_item   *item = (vr_crops_item *)(void *)(lie + TABLE);
-    char            *text = (char *)(item + PICTURES), *name = memmem(text, lie_length, "b/deep", 6);
+    char            *text = (char *)(item + PICTURES), *name = memmem(text, lie_length - (size_t)(text - lie), "b/deep", 6);
     cr_assert_str_eq(verdict(), "");
     LIE(h->magic[0], 'V', "cache-magic");
     LIE(h->file_bytes, 1u << 20, "cache-size");
@@ -289,7 +289,7 @@ Test(crops, lies)
     LIE(text[0], '/', "cache-name");
     LIE(text[0], 'b', "cache-name");
     LIE(text[2], 'c', "cache-name");
-    char *sentence = memmem(text, lie_length, "no picture", 10);
+    char *sentence = memmem(text, lie_length - (size_t)(text - lie), "no picture", 10);
     LIE(sentence[0], '\x1B', "cache-table");
     LIE(sentence[0], '\xFF', "cache-table");
     cr_expect_str_eq(verdict(), "");
