@@ -208,15 +208,25 @@ typedef struct {
 /* The patches of all images together are numbered through; image b's start here. */
 static int first_patch(const embed_job *j, int image) { return j->rows->offsets[image] - image * j->w->prefix; }
 
+/* A row of a patch: `count` bytes of one channel, normalised. */
+static void normalise_row(float *out, const uint8_t *rgb, int count, const float *normal)
+{
+    for (int i = 0; i < count; i++) out[i] = normal[rgb[3 * i]];
+}
+
 /* vec(patch): channel, row, column */
-static void unfold(float *out, const vr_picture *in, int patch, int side)
+static void unfold(float *out, const vr_picture *in, int patch, int side, const float *normal)
 {
     int          across = in->width / side, top = patch / across * side, left = patch % across * side;
     const size_t plane = (size_t)in->height * (size_t)in->width;
     for (int channel = 0; channel < 3; channel++)
-        for (int row = 0; row < side; row++, out += side)
-            memcpy(out, in->pixels + (size_t)channel * plane + (size_t)(top + row) * (size_t)in->width + (size_t)left,
-                   (size_t)side * sizeof *out);
+        for (int row = 0; row < side; row++, out += side) {
+            const size_t at = (size_t)(top + row) * (size_t)in->width + (size_t)left;
+            if (in->pixels)
+                memcpy(out, in->pixels + (size_t)channel * plane + at, (size_t)side * sizeof *out);
+            else
+                normalise_row(out, in->rgb + 3 * at + channel, side, normal + 256 * channel);
+        }
 }
 
 static void unfold_task(int task, int thread, void *arg)
@@ -226,7 +236,8 @@ static void unfold_task(int task, int thread, void *arg)
     int image = 0, to = vr_share(j->patches, task + 1, j->tasks);
     for (int p = vr_share(j->patches, task, j->tasks); p < to; p++) {
         while (p >= first_patch(j, image + 1)) image++;
-        unfold(j->scratch.data + (size_t)p * j->scratch.stride, &j->in[image], p - first_patch(j, image), j->w->patch);
+        unfold(j->scratch.data + (size_t)p * j->scratch.stride, &j->in[image], p - first_patch(j, image), j->w->patch,
+               j->w->normal);
     }
 }
 
@@ -268,6 +279,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
     for (int b = 0; b < rows->images; b++) {
         int patches = first_patch(&job, b + 1) - first_patch(&job, b);
         assert(patches == (in[b].height / w->patch) * (in[b].width / w->patch));
+        assert(in[b].pixels || (in[b].rgb && w->normal));
         largest = max_int(largest, patches);
     }
     job.blocks = linear_blocks(impl, largest, w->proj.in, rows->images * job.panels);
