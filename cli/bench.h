@@ -20,16 +20,16 @@ void      bench_names_free(bench *b);
 
 /* The images of a batch, and what comes of them. */
 typedef struct {
-    int           batch;
-    size_t        different, next; /* images in pixels; the one that the next batch begins with */
-    size_t        cells;           /* floats of an image */
-    float        *pixels;          /* [different, cells] */
-    const float **each;            /* [batch] into pixels */
-    float        *logits;          /* [batch, outputs] */
-    bool          synthetic;
+    int             batch;
+    size_t          different, next; /* images in pixels; the one that the next batch begins with */
+    size_t          cells;           /* bytes of an image */
+    uint8_t        *pixels;          /* [different, height, width, 3], normalised by the model: the way that files go */
+    const uint8_t **each;            /* [batch] into pixels */
+    float          *logits;          /* [batch, outputs] */
+    bool            synthetic;
 } bench_work;
 
-/* Photographs are decoded here, at most 256 and about 256 MiB of pixels; what cannot be read is left out and noted.
+/* Photographs are decoded here, at most 1024 and about 256 MiB of pixels; what cannot be read is left out and noted.
  * VR_E_IMAGE where none can be read. */
 vr_status bench_work_open(bench_work *w, const bench *b, const vitrun *v, int batch, vr_error *err);
 void      bench_work_close(bench_work *w);

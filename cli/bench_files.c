@@ -77,8 +77,8 @@ static void stages_of(stage out[STAGES], const files *f)
     const double     waited = t->decoders > 0 && t->whole > 0 ? t->decoders_waited / t->decoders / t->whole : 0;
     out[DECODE] = (stage){"decode", t->decoders, rate(n * threads, d->decode), t->decode, t->decoders_waited, waited};
     out[RESIZE] = (stage){"resize", t->decoders, rate(n * threads, d->resize), t->resize, t->decoders_waited, waited};
-    out[COMPUTE] = (stage){"compute",  f->about->threads, f->compute,
-                           t->compute, t->compute_waited, t->whole > 0 ? t->compute_waited / t->whole : 0};
+    out[COMPUTE] = (stage){"compute",         strcmp(f->about->device, "cpu") ? 1 : f->about->threads, f->compute, t->compute,
+                           t->compute_waited, t->whole > 0 ? t->compute_waited / t->whole : 0};
 }
 
 static double decoding_alone(const files *f) { return rate((double)f->decoding.pictures, f->decoding.whole); }

@@ -4,7 +4,7 @@
 
 #include "bench.h"
 
-enum { RANDOM_IMAGES = 16, MOST_PICTURES = 256, MOST_BYTES = 256 << 20 };
+enum { RANDOM_IMAGES = 16, MOST_PICTURES = 1024, MOST_BYTES = 256 << 20 };
 
 static vr_status contradiction(const cli_options *o, vr_error *err)
 {
@@ -35,13 +35,13 @@ vr_status bench_names_find(bench *b, vr_error *err)
 
 void bench_names_free(bench *b) { cli_inputs_free(b->names, b->name_count); }
 
-/* xorshift64*: any fixed sequence will do; values are uniform in -2 .. 2, about what normalised pictures hold. */
-static void fill(float *x, size_t n)
+/* xorshift64*: any fixed sequence will do. */
+static void fill(uint8_t *x, size_t n)
 {
     uint64_t s = 0x9E3779B97F4A7C15u;
     for (size_t i = 0; i < n; i++) {
         s ^= s >> 12, s ^= s << 25, s ^= s >> 27;
-        x[i] = (float)((s * 0x2545F4914F6CDD1Du) >> 40) * (4.0f / 16777216.0f) - 2.0f;
+        x[i] = (uint8_t)((s * 0x2545F4914F6CDD1Du) >> 56);
     }
 }
 
@@ -53,7 +53,7 @@ static vr_status read_pictures(bench_work *w, const bench *b, const vitrun *v, v
     vitrun_error e = {0};
     w->different = 0;
     for (size_t i = 0; i < b->name_count && w->different < room && !cli_stop_signal; i++)
-        if (vitrun_pixels_of_file(v, b->names[i], w->pixels + w->different * w->cells, &e) == VITRUN_OK)
+        if (vitrun_crop_of_file(v, b->names[i], w->pixels + w->different * w->cells, &e) == VITRUN_OK)
             w->different++;
         else
             cli_note(b->o, "left out: %s", e.text);
@@ -66,10 +66,10 @@ vr_status bench_work_open(bench_work *w, const bench *b, const vitrun *v, int ba
 {
     const vitrun_about_t *a = vitrun_about(v);
     const size_t          cells = 3 * (size_t)a->image_height * (size_t)a->image_width;
-    const size_t          most = least(MOST_PICTURES, MOST_BYTES / (cells * sizeof(float)) + 1);
+    const size_t          most = least(MOST_PICTURES, MOST_BYTES / cells + 1);
     *w = (bench_work){.batch = batch, .cells = cells, .synthetic = b->name_count == 0};
     w->different = w->synthetic ? RANDOM_IMAGES : least(b->name_count, most);
-    w->pixels = vr_alloc(w->different * cells, sizeof *w->pixels);
+    w->pixels = vr_alloc(w->different, cells);
     w->each = calloc((size_t)batch, sizeof *w->each);
     w->logits = vr_alloc((size_t)batch * (size_t)a->outputs, sizeof *w->logits);
     if (!w->pixels || !w->each || !w->logits)
@@ -92,7 +92,7 @@ vr_status bench_run_once(vitrun *v, bench_work *w, double *ms, vr_error *err)
     for (size_t i = 0; i < (size_t)w->batch; i++) w->each[i] = w->pixels + (w->next + i) % w->different * w->cells;
     w->next = (w->next + (size_t)w->batch) % w->different;
     double started = vr_now();
-    int    code = vitrun_run(v, w->logits, w->each, NULL, w->batch, &e);
+    int    code = vitrun_run_rgb(v, w->logits, w->each, NULL, w->batch, &e);
     *ms = 1e3 * (vr_now() - started);
     return code ? vr_fail(err, (vr_status)code, "engine", "%s", e.text) : VR_OK;
 }

@@ -26,7 +26,8 @@ static void embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows,
     const vr_mat patches = vr_mat_at(scratch, 0, 0, x.rows, w->proj.in);
     vr_profiler *p = begin(be, "patch_embed");
     p->real->patch_embed(be, x, scratch, rows, in, w);
-    end(p, vr_work_sum(vr_work_unfold(patches), vr_work_sum(vr_work_linear(x, patches, &w->proj, VR_SET), vr_work_place(x))));
+    end(p,
+        vr_work_sum(vr_work_unfold(patches, in), vr_work_sum(vr_work_linear(x, patches, &w->proj, VR_SET), vr_work_place(x))));
 }
 
 static void layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)

@@ -101,7 +101,7 @@ typedef struct {
     const char *layout;               /* "timm", "transformers ViT", "transformers DeiT", "transformers DINOv2", "random" */
     const char *path;                 /* as given, NULL for random weights */
     const char *device, *dtype, *isa; /* what is really used: "cpu", "f32", "avx512" */
-    int         threads;
+    int         threads;              /* of the CPU: for the arithmetic, or beside a GPU for decoding pictures */
     int         image_height, image_width; /* what vitrun_run expects */
     int         patch, dim, depth, heads, mlp, prefix, classes;
     int         outputs; /* numbers of one image's answer: classes; or its features, asked for or for want of a classifier */

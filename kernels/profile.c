@@ -21,7 +21,10 @@ vr_work vr_work_sum(vr_work a, vr_work b) { return (vr_work){a.bytes + b.bytes, 
 
 vr_work vr_work_moved(vr_mat from, vr_mat to) { return (vr_work){bytes_of(from) + bytes_of(to), 0}; }
 
-vr_work vr_work_unfold(vr_mat patches) { return (vr_work){bytes_of(patches) + 4.0 * patches.rows * patches.cols, 0}; }
+vr_work vr_work_unfold(vr_mat patches, const vr_picture *first)
+{
+    return (vr_work){bytes_of(patches) + (first->pixels ? 4.0 : 1.0) * patches.rows * patches.cols, 0};
+}
 
 vr_work vr_work_place(vr_mat x) { return (vr_work){2 * bytes_of(x) + 4.0 * x.rows * x.cols, 0}; }
 

@@ -31,9 +31,9 @@ int vr_profile_find(vr_profile *p, const char *kernel);
 
 /* What the parts of the verbs cost. */
 vr_work vr_work_sum(vr_work a, vr_work b);
-vr_work vr_work_moved(vr_mat from, vr_mat to); /* one read, the other written */
-vr_work vr_work_unfold(vr_mat patches);        /* f32 pixels read */
-vr_work vr_work_place(vr_mat x);               /* positions added to x */
+vr_work vr_work_moved(vr_mat from, vr_mat to);                   /* one read, the other written */
+vr_work vr_work_unfold(vr_mat patches, const vr_picture *first); /* pictures are alike: of bytes, or of f32 pixels */
+vr_work vr_work_place(vr_mat x);                                 /* positions added to x */
 vr_work vr_work_linear(vr_mat y, vr_mat x, const vr_weight *w, vr_into into);
 vr_work vr_work_attention(vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows);
 vr_work vr_work_mean_keys(vr_mat mean, vr_mat k);

@@ -56,7 +56,7 @@ void vr_cuda_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows
     if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch, w->normal),
                           "unfold"))
         return;
-    vr_watch_work(impl->watch, "unfold", vr_work_unfold(patches));
+    vr_watch_work(impl->watch, "unfold", vr_work_unfold(patches, in));
     vr_cuda_linear(be, x, patches, &w->proj, VR_NO_ACT, VR_SET);
     if (!vr_cuda_begin(be)) return;
     vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens), "place");

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../engine/internal.h"
 #include "../../engine/profile.h"
@@ -24,6 +25,8 @@ typedef struct {
     double     total;
 } profile;
 
+static double peak; /* flops a second of all threads, in registers; 0: of another kind of arithmetic */
+
 static void print(const char *name, const profile *p, const profile *plain, double gmacs, double plain_gmacs, int images)
 {
     const double ratio = plain_gmacs / gmacs, speedup = plain->total / p->total;
@@ -35,6 +38,7 @@ static void print(const char *name, const profile *p, const profile *plain, doub
         rest -= r->seconds;
         printf("  %-12s %8.3f ms %6.1f %%", r->verb, 1e3 * r->seconds / images, 100 * r->seconds / p->total);
         if (r->work.flops > 0) printf("  %7.1f GFLOP/s", 1e-9 * r->work.flops / r->seconds);
+        if (r->work.flops > 0 && peak > 0) printf("  %.2f of the peak", r->work.flops / r->seconds / peak);
         putchar('\n');
     }
     printf("  %-12s %8.3f ms %6.1f %%\n", "the rest", 1e3 * rest / images, 100 * rest / p->total);
@@ -75,6 +79,7 @@ int main(int argc, char **argv)
         best[k].total = INFINITY;
         if (vitrun_add_merge(v, &settings[k], &number[k], &e)) number[k] = -1, printf("left out: %s\n", e.text);
     }
+    if (strcmp(a->dtype, "f32") == 0) peak = vr_peak_flops(v);
     if (vr_profiler_start(&profiler, v, &err)) return fail("profiler", err.text);
     for (int run = 0; run < runs; run++)
         for (int turn = 0; turn < SETTINGS; turn++) {
@@ -92,8 +97,8 @@ int main(int argc, char **argv)
             if (total < best[k].total) best[k] = (profile){profiler.rows, total};
         }
     vr_profiler_stop(&profiler, v);
-    printf("%s, %s %s, %d threads, batch %d, %d images, least of %d runs\n", a->name, a->isa, a->dtype, a->threads, batch,
-           images, runs);
+    printf("%s, %s %s, %d threads, batch %d, %d images, least of %d runs; FMA peak %.1f GFLOP/s\n", a->name, a->isa, a->dtype,
+           a->threads, batch, images, runs, 1e-9 * peak);
     for (int k = 0; k < SETTINGS; k++)
         if (number[k] >= 0) print(vitrun_merge_name(v, number[k]), &best[k], &best[0], gmacs[k], gmacs[0], images);
     vitrun_close(v);
