@@ -54,6 +54,9 @@ src_avx512bf16_emulated := $(src_avx512bf16)
 src_amx_emulated := $(src_amx)
 flags_avx512bf16_emulated := $(flags_avx512) -DVR_ISA_avx512 -DVR_PAIRS -include tests/support/emulated.h
 flags_amx_emulated := $(flags_avx512bf16_emulated) -DVR_AMX
+ifdef PAIRS
+$(BUILD)/tests/support/emulated.o: CFLAGS += $(flags_avx512)
+endif
 
 # The GPU plugin: CUDA=auto builds it where nvcc is found, 1 insists, 0 leaves it out.
 CUDA      ?= auto

@@ -15,10 +15,10 @@ Test(device, without_a_plugin_the_cpu_computes)
         const char *device, *dtype;
         vr_status   want;
         bool        why;
-    } cases[] = {{NULL, NULL, VR_OK, false},          {"auto", "bf16", VR_OK, true},          {"cpu", "f32", VR_OK, false},
+    } cases[] = {{NULL, NULL, VR_OK, false},          {"auto", "bf16", VR_OK, true},         {"cpu", "f32", VR_OK, false},
                  {"cuda", NULL, VR_E_DEVICE, false},  {"cuda:1", NULL, VR_E_DEVICE, false},  {"cuda:", NULL, VR_E_USAGE, false},
                  {"cuda:x", NULL, VR_E_USAGE, false}, {"cuda:100", NULL, VR_E_USAGE, false}, {"cuda1", NULL, VR_E_USAGE, false},
-                 {"cpu", "f16", VR_E_USAGE, false},  {"auto", "tf32", VR_E_USAGE, true},    {"cpu", "int8", VR_E_USAGE, false},
+                 {"cpu", "f16", VR_E_USAGE, false},   {"auto", "tf32", VR_E_USAGE, true},    {"cpu", "int8", VR_E_USAGE, false},
                  {"cpu", "f64", VR_E_USAGE, false}};
     setenv("VITRUN_PLUGIN_PATH", "/nowhere", 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
