@@ -1,7 +1,6 @@
 /* token_maps.c: one picture through the model, once with each merge setting, and what became of its patches. */
 #include "tokens.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,17 +16,6 @@ static vr_status no_memory(vr_error *err)
 
 /* ---- the picture ---- */
 
-/* Back from what the model sees to the bytes that it was made of. */
-static void show_pixels(cli_scene *s, const vitrun_about_t *a)
-{
-    const size_t plane = (size_t)s->height * (size_t)s->width;
-    for (size_t i = 0; i < plane; i++)
-        for (size_t c = 0; c < 3; c++) {
-            const float x = 255 * (s->pixels[c * plane + i] * a->std[c] + a->mean[c]);
-            s->rgb[3 * i + c] = (uint8_t)lrintf(fminf(fmaxf(x, 0), 255));
-        }
-}
-
 static vr_status read_picture(cli_scene *s, const vitrun *v, const char *path, vr_error *err)
 {
     const vitrun_about_t *a = vitrun_about(v);
@@ -36,12 +24,9 @@ static vr_status read_picture(cli_scene *s, const vitrun *v, const char *path, v
     s->height = a->image_height, s->width = a->image_width;
     s->rows = s->height / s->patch, s->cols = s->width / s->patch;
     s->patches = s->rows * s->cols;
-    s->pixels = vr_alloc(3 * (size_t)s->height, (size_t)s->width * sizeof *s->pixels);
     s->rgb = vr_alloc(3 * (size_t)s->height, (size_t)s->width);
-    if (!s->pixels || !s->rgb) return no_memory(err);
-    if (vitrun_pixels_of_file(v, path, s->pixels, &e)) return engine_error(&e, err);
-    show_pixels(s, a);
-    return VR_OK;
+    if (!s->rgb) return no_memory(err);
+    return vitrun_crop_of_file(v, path, s->rgb, &e) ? engine_error(&e, err) : VR_OK;
 }
 
 /* ---- the maps ---- */
@@ -61,12 +46,12 @@ static vr_status reserve(cli_maps *m, const cli_scene *s, vr_error *err)
 
 static vr_status follow(cli_maps *m, const cli_scene *s, vitrun *v, vr_error *err)
 {
-    vitrun_error e = {0};
-    float       *answer = vr_alloc((size_t)vitrun_about(v)->outputs, sizeof *answer);
-    const float *pixels = s->pixels;
+    vitrun_error   e = {0};
+    float         *answer = vr_alloc((size_t)vitrun_about(v)->outputs, sizeof *answer);
+    const uint8_t *rgb = s->rgb;
     snprintf(m->name, sizeof m->name, "%s", vitrun_about(v)->merge);
     if (!answer) no_memory(err);
-    if (!err->code && reserve(m, s, err) == VR_OK) vitrun_run(v, answer, &pixels, NULL, 1, &e);
+    if (!err->code && reserve(m, s, err) == VR_OK) vitrun_run_rgb(v, answer, &rgb, NULL, 1, &e);
     for (int i = 0; i <= s->depth && !err->code && !e.code; i++)
         vitrun_token_map(v, i - 1, 0, m->maps[i].token, m->maps[i].group, &m->maps[i].tokens, &e);
     free(answer);
@@ -104,7 +89,6 @@ void cli_scene_free(cli_scene *s)
         free(s->settings[i].cells);
     }
     free(s->settings);
-    free(s->pixels);
     free(s->rgb);
     *s = (cli_scene){0};
 }

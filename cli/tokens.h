@@ -21,8 +21,7 @@ typedef struct {
 
 typedef struct {
     int       patch, rows, cols, patches, depth;
-    float    *pixels; /* [3, height, width] what the model sees of the picture */
-    uint8_t  *rgb;    /* [height, width, 3] the same for eyes */
+    uint8_t  *rgb; /* [height, width, 3] the same for eyes */
     int       height, width;
     cli_maps *settings; /* [count] */
     size_t    count;

@@ -56,7 +56,7 @@ static vr_status run(tune *t, int setting, float *logits, size_t first, size_t n
     vitrun_error ve = {0};
     double       started = vr_now(), one, merging;
     int          code = vitrun_use_merge(t->v, setting, &ve);
-    if (!code) code = vitrun_run(t->v, logits, t->each + first, NULL, (int)n, &ve);
+    if (!code) code = vitrun_run_rgb(t->v, logits, t->each + first, NULL, (int)n, &ve);
     *seconds += vr_now() - started;
     for (size_t i = 0; i < n && !code; i++)
         if (!(code = vitrun_cost(t->v, (int)i, NULL, &one, &merging, &ve))) *gmacs += one + merging;
@@ -147,23 +147,24 @@ static void shuffle(char **names, size_t count, uint64_t seed)
 static vr_status read_pictures(tune *t, vr_error *err)
 {
     const vitrun_about_t *a = vitrun_about(t->v);
-    const size_t          cells = 3 * (size_t)a->image_height * (size_t)a->image_width;
+    const size_t          bytes = 3 * (size_t)a->image_height * (size_t)a->image_width;
     char                **names;
-    size_t                count, most = t->o->limit ? (size_t)t->o->limit : DEFAULT_PICTURES, room;
+    size_t                count, most = t->o->limit ? (size_t)t->o->limit : DEFAULT_PICTURES;
     if (cli_expand_inputs(t->o, &names, &count, err)) return err->code;
     shuffle(names, count, t->o->seed);
     if (most > count) most = count;
-    t->pixels = vr_mul(most, cells, &room) ? vr_alloc(room, sizeof *t->pixels) : NULL;
+    t->crops = vr_alloc(most, bytes);
     t->each = vr_alloc(most, sizeof *t->each);
     t->plain = vr_alloc(most, (size_t)a->outputs * sizeof *t->plain);
     t->logits = vr_alloc(most, (size_t)a->outputs * sizeof *t->logits);
     t->same = vr_alloc_zeroed(most, sizeof *t->same);
-    if (!t->pixels || !t->each || !t->plain || !t->logits || !t->same)
+    if (!t->crops || !t->each || !t->plain || !t->logits || !t->same)
         vr_fail(err, VR_E_MEMORY, "memory", "no memory for %zu pictures; lower --limit", most);
     for (size_t i = 0; i < count && t->count < most && !err->code && !cli_stop_signal; i++) {
         vitrun_error ve = {0};
-        t->each[t->count] = t->pixels + t->count * cells;
-        if (vitrun_pixels_of_file(t->v, names[i], t->pixels + t->count * cells, &ve))
+        uint8_t     *crop = t->crops + t->count * bytes;
+        t->each[t->count] = crop;
+        if (vitrun_crop_of_file(t->v, names[i], crop, &ve))
             t->unreadable++, cli_error(ve.code, ve.text);
         else
             t->count++;
@@ -378,7 +379,7 @@ int cmd_tune(const cli_options *o)
     code = cli_stop_signal ? 128 + cli_stop_signal : err.code ? cli_failed(&err) : tell(&t, &found);
     if (!code || code == CLI_EXIT_SOME) code = save(&t, &found, &err) ? cli_failed(&err) : code;
     vitrun_close(t.v);
-    free(t.pixels);
+    free(t.crops);
     free(t.each);
     free(t.plain);
     free(t.logits);

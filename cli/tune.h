@@ -24,8 +24,8 @@ typedef struct {
     vitrun            *v;
     size_t             count, searched; /* pictures that could be read; the first of them, on which settings are tried */
     size_t             unreadable;
-    float             *pixels; /* [count, 3, height, width] */
-    const float      **each;   /* [count] into pixels */
+    uint8_t           *crops;  /* [count, height, width, 3] */
+    const uint8_t    **each;   /* [count] into crops */
     float             *plain;  /* [count, outputs] logits of the unmerged model */
     float             *logits; /* [count, outputs] of a trial */
     bool              *same;   /* [count] a trial's answer is the unmerged model's */

@@ -57,23 +57,22 @@ vr_status vr_open_on(vitrun **out, const vitrun_options *options, const vr_ops *
 vr_status vr_keep_start(vitrun *v, int images, vr_error *err);
 void      vr_keep_free(vitrun *v);
 
-/* One micro-batch of at most run.images_max pictures within the token budget: logits [images, outputs].  The costs of
- * its images are written from v->cost[first] on. */
-vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err);
+/* Pictures of any number, in micro-batches within the token budget: logits [images, outputs].  Their costs are written from
+ * v->cost[first] on, where vr_cost_reserve made room. */
+vr_status vr_run_pictures(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err);
 
 /* Room for the costs of that many images. */
 vr_status vr_cost_reserve(vitrun *v, int images, vr_error *err);
 void      vr_cost_of(const vitrun *v, int image_of_batch, int patches, int *tokens, vr_cost *out);
 
-/* A picture to pixels for the model's own size. scratch and rgb are grown as needed and freed by the caller. */
-typedef struct {
-    void    *scratch;
-    size_t   scratch_bytes;
-    uint8_t *rgb; /* [height, width, 3] */
-} vr_prepare;
-vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err);
-void      vr_prepare_close(vr_prepare *p);
-vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err);
+/* Bytes of a crop of the model's own size, [crop_height, crop_width, 3]. */
+size_t vr_crop_bytes(const vitrun *v);
+
+/* A decoded picture to that crop, as vr_picture.rgb takes it.
+ *   scratch   *scratch with *scratch_bytes of room, NULL and 0 at first, is grown as needed; the caller frees it
+ *   im        turned upright in place, where EXIF is heeded
+ * May be called by several threads at once, each with scratch memory of its own. */
+vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err);
 
 /* Take up a way of merging as the last of v->setting and follow it; the run is laid out anew where its buffers do not do.
  *   merge   NULL: none */

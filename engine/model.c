@@ -162,7 +162,17 @@ static vr_status load_grids(const loader *l, const float *table, const int (*siz
     return VR_OK;
 }
 
-/* Patch projection, special tokens with their positions added, position tables. */
+static vr_status load_normal(const loader *l)
+{
+    float  table[3][256];
+    float *on_device = NULL;
+    vr_normal_table(table, &l->m->config.recipe);
+    if (l->be->ops->alloc(l->be, (void **)&on_device, sizeof table, l->err)) return l->err->code;
+    l->m->embed.normal = on_device;
+    return l->be->ops->put(l->be, on_device, table, sizeof table, l->err);
+}
+
+/* Patch projection, special tokens with their positions added, what bytes are normalised to, position tables. */
 static vr_status load_embed(const loader *l, const int (*sizes)[2], int count)
 {
     const vr_config *c = &l->m->config;
@@ -180,6 +190,7 @@ static vr_status load_embed(const loader *l, const int (*sizes)[2], int count)
     if (l->be->ops->alloc(l->be, (void **)&on_device, prefix * C * sizeof(float), l->err)) return l->err->code;
     l->m->embed.prefix_tokens = on_device;
     if (l->be->ops->put(l->be, on_device, tokens, prefix * C * sizeof(float), l->err)) return l->err->code;
+    if (load_normal(l)) return l->err->code;
     return load_grids(l, table + prefix * C, sizes, count);
 }
 
@@ -248,6 +259,7 @@ void vr_model_free(vr_model *m)
     be->ops->unpack(be, &m->head);
     be->ops->unpack(be, &m->head2);
     be->ops->free(be, (void *)m->embed.prefix_tokens);
+    be->ops->free(be, (void *)m->embed.normal);
     free_norm(be, &m->norm);
     for (int i = 0; i < m->grids; i++) be->ops->free(be, m->grid[i].positions);
     free(m->grid);

@@ -9,21 +9,13 @@
 
 /* One picture. */
 
-vr_status vr_prepare_open(vr_prepare *p, const vitrun *v, vr_error *err)
+size_t vr_crop_bytes(const vitrun *v)
 {
     const vr_recipe *r = &v->model.config.recipe;
-    *p = (vr_prepare){.rgb = vr_alloc((size_t)r->crop_height * (size_t)r->crop_width, 3)};
-    return p->rgb ? VR_OK : vr_fail(err, VR_E_MEMORY, "", "No memory for a picture of %dx%d.", r->crop_height, r->crop_width);
+    return 3 * (size_t)r->crop_height * (size_t)r->crop_width;
 }
 
-void vr_prepare_close(vr_prepare *p)
-{
-    free(p->rgb);
-    free(p->scratch);
-    *p = (vr_prepare){0};
-}
-
-vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *out, vr_error *err)
+vr_status vr_crop_image(uint8_t *rgb, const vitrun *v, vr_image *im, void **scratch, size_t *scratch_bytes, vr_error *err)
 {
     const vr_recipe *r = &v->model.config.recipe;
     int              resized_w, resized_h, w, h;
@@ -33,9 +25,7 @@ vr_status vr_prepare_image(vr_prepare *p, const vitrun *v, vr_image *im, float *
     if (w != r->crop_width || h != r->crop_height)
         return vr_fail(err, VR_E_IMAGE, "size", "The picture comes out as %dx%d, but the model wants %dx%d.", w, h,
                        r->crop_width, r->crop_height);
-    if (vr_resize_crop(p->rgb, im, r, &p->scratch, &p->scratch_bytes, err)) return err->code;
-    vr_normalise(out, p->rgb, h, w, r);
-    return VR_OK;
+    return vr_resize_crop(rgb, im, r, scratch, scratch_bytes, err);
 }
 
 /* Put the picture's name in front of a sentence. */
@@ -44,21 +34,52 @@ static vr_status name_it(const char *path, const vr_error *why, vr_error *err)
     return why->code ? vr_fail(err, why->code, why->rule, "%s: %s", vr_quotez(path).text, why->text) : VR_OK;
 }
 
-static vr_status prepare_once(const vitrun *v, vr_image *im, float *out, vr_error *err)
+static vr_status crop_once(uint8_t *rgb, const vitrun *v, vr_image *im, vr_error *err)
 {
-    vr_prepare p = {0};
-    if (vr_prepare_open(&p, v, err) == VR_OK) vr_prepare_image(&p, v, im, out, err);
-    vr_prepare_close(&p);
+    void  *scratch = NULL;
+    size_t scratch_bytes = 0;
+    vr_crop_image(rgb, v, im, &scratch, &scratch_bytes, err);
+    free(scratch);
     return err->code;
+}
+
+static vr_status crop_of_file(uint8_t *rgb, const vitrun *v, const char *path, vr_error *err)
+{
+    vr_image im = {0};
+    vr_error why = {0};
+    if (vr_image_read(&im, path, &v->limits, err) == VR_OK) crop_once(rgb, v, &im, &why);
+    name_it(path, &why, err);
+    vr_image_free(&im);
+    return err->code;
+}
+
+static uint8_t *crop_memory(const vitrun *v, vr_error *err)
+{
+    const vr_recipe *r = &v->model.config.recipe;
+    uint8_t         *rgb = vr_alloc(vr_crop_bytes(v), 1);
+    if (!rgb) vr_fail(err, VR_E_MEMORY, "", "No memory for a picture of %dx%d.", r->crop_height, r->crop_width);
+    return rgb;
+}
+
+static void normalise(float *out, const vitrun *v, const uint8_t *rgb)
+{
+    const vr_recipe *r = &v->model.config.recipe;
+    vr_normalise(out, rgb, r->crop_height, r->crop_width, r);
+}
+
+int vitrun_crop_of_file(const vitrun *v, const char *path, uint8_t *out, vitrun_error *err)
+{
+    vr_error e = {0};
+    crop_of_file(out, v, path, &e);
+    return vr_report(err, &e);
 }
 
 int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err)
 {
-    vr_image im = {0};
-    vr_error e = {0}, why = {0};
-    if (vr_image_read(&im, path, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &why);
-    name_it(path, &why, &e);
-    vr_image_free(&im);
+    vr_error e = {0};
+    uint8_t *rgb = crop_memory(v, &e);
+    if (rgb && crop_of_file(rgb, v, path, &e) == VR_OK) normalise(out, v, rgb);
+    free(rgb);
     return vr_report(err, &e);
 }
 
@@ -66,23 +87,22 @@ int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, f
 {
     vr_image im = {0};
     vr_error e = {0};
-    if (vr_image_decode(&im, bytes, length, &v->limits, &e) == VR_OK) prepare_once(v, &im, out, &e);
+    uint8_t *rgb = crop_memory(v, &e);
+    if (rgb && vr_image_decode(&im, bytes, length, &v->limits, &e) == VR_OK && crop_once(rgb, v, &im, &e) == VR_OK)
+        normalise(out, v, rgb);
     vr_image_free(&im);
+    free(rgb);
     return vr_report(err, &e);
 }
 
 int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_error *err)
 {
-    const vr_recipe *r = &v->model.config.recipe;
-    vr_error         e = {0};
-    float           *pixels = vr_alloc(3 * (size_t)r->crop_height * (size_t)r->crop_width, sizeof *pixels);
-    if (!pixels) {
-        vr_fail(&e, VR_E_MEMORY, "", "No memory for a picture of %dx%d.", r->crop_height, r->crop_width);
-        return vr_report(err, &e);
-    }
-    int code = vitrun_pixels_of_file(v, path, pixels, err);
-    if (code == VITRUN_OK) code = vitrun_run(v, logits, (const float *const[]){pixels}, NULL, 1, err);
-    free(pixels);
+    vr_error e = {0};
+    uint8_t *rgb = crop_memory(v, &e);
+    int      code = rgb && crop_of_file(rgb, v, path, &e) == VR_OK
+                        ? vitrun_run_rgb(v, logits, (const uint8_t *const[]){rgb}, NULL, 1, err)
+                        : vr_report(err, &e);
+    free(rgb);
     return code;
 }
 
@@ -94,7 +114,7 @@ enum { MAX_DECODERS = 16 };
 
 typedef struct {
     int      state; /* FREE: to be filled; READY: filled or failed */
-    float   *pixels;
+    uint8_t *rgb;   /* the crop, as vr_crop_image makes it */
     vr_error err;
     int      width, height;
     double   decode_ms, resize_ms;
@@ -113,7 +133,13 @@ typedef struct {
     pthread_cond_t     changed;
 } ring;
 
-static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s)
+/* What a decoder keeps from picture to picture. */
+typedef struct {
+    void  *scratch;
+    size_t bytes;
+} scratch;
+
+static void decode_one(const vitrun *v, scratch *room, const char *path, slot *s)
 {
     vr_image im = {0};
     double   t0 = vr_now();
@@ -126,7 +152,7 @@ static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s
     if (s->err.code == VR_OK) {
         s->width = im.width, s->height = im.height;
         vr_error why = {0};
-        vr_prepare_image(p, v, &im, s->pixels, &why);
+        vr_crop_image(s->rgb, v, &im, &room->scratch, &room->bytes, &why);
         name_it(path, &why, &s->err);
         s->resize_ms = 1e3 * (vr_now() - t1);
     }
@@ -135,10 +161,8 @@ static void decode_one(const vitrun *v, vr_prepare *p, const char *path, slot *s
 
 static void *decoder(void *arg)
 {
-    ring      *r = arg;
-    vr_prepare p = {0};
-    vr_error   failed = {0};
-    vr_prepare_open(&p, r->v, &failed);
+    ring   *r = arg;
+    scratch room = {0};
     pthread_mutex_lock(&r->lock);
     for (;;) {
         while (!r->stop && r->next < r->count && r->next >= r->taken + r->ring) pthread_cond_wait(&r->changed, &r->lock);
@@ -146,16 +170,13 @@ static void *decoder(void *arg)
         size_t i = r->next++;
         slot  *s = &r->slots[i % r->ring];
         pthread_mutex_unlock(&r->lock);
-        if (failed.code)
-            s->err = failed;
-        else
-            decode_one(r->v, &p, r->paths[i], s);
+        decode_one(r->v, &room, r->paths[i], s);
         pthread_mutex_lock(&r->lock);
         s->state = READY;
         pthread_cond_broadcast(&r->changed);
     }
     pthread_mutex_unlock(&r->lock);
-    vr_prepare_close(&p);
+    free(room.scratch);
     return NULL;
 }
 
@@ -186,11 +207,12 @@ static void give_back(ring *r, size_t n)
 
 /* What each way of merging made of a batch. */
 typedef struct {
-    const int *settings; /* [count] */
-    int        count;
-    size_t     size;   /* pictures of a full batch */
-    float     *logits; /* [count, size, outputs], of the pictures that could be read */
-    double    *ms;     /* [count] an image */
+    const int  *settings; /* [count] */
+    int         count;
+    size_t      size;     /* pictures of a full batch */
+    vr_picture *pictures; /* [size] those that could be read */
+    float      *logits;   /* [count, size, outputs] of them */
+    double     *ms;       /* [count] an image */
 } answers;
 
 /* Run the pictures of a batch that could be read, under each setting in turn from settings[start] on. */
@@ -200,7 +222,9 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const a
     int            images = 0;
     for (size_t i = 0; i < n; i++) {
         const slot *s = &r->slots[(first + i) % r->ring];
-        if (s->err.code == VR_OK) v->run.pictures[images++] = (vr_picture){s->pixels, g->height, g->width, g->positions};
+        if (s->err.code == VR_OK)
+            a->pictures[images++] =
+                (vr_picture){.rgb = s->rgb, .height = g->height, .width = g->width, .positions = g->positions};
     }
     for (int turn = 0; turn < a->count; turn++) {
         const int    k = (start + turn) % a->count;
@@ -209,7 +233,7 @@ static vr_status infer(vitrun *v, const ring *r, size_t first, size_t n, const a
         a->ms[k] = 0;
         if (images == 0) continue;
         v->run.schedule = &v->setting[a->settings[k]].schedule;
-        if (vr_run_batch(v, a->logits + at * (size_t)v->model.outputs, v->run.pictures, images, (int)at, err)) return err->code;
+        if (vr_run_pictures(v, a->logits + at * (size_t)v->model.outputs, a->pictures, images, (int)at, err)) return err->code;
         a->ms[k] = 1e3 * (vr_now() - t0) / images;
     }
     return VR_OK;
@@ -254,7 +278,7 @@ static bool hand_over_batch(const vitrun *v, const ring *r, size_t first, size_t
     return true;
 }
 
-static void close_ring(ring *r, pthread_t *threads, int started, float *pixels)
+static void close_ring(ring *r, pthread_t *threads, int started, uint8_t *crops)
 {
     pthread_mutex_lock(&r->lock);
     r->stop = true;
@@ -264,29 +288,29 @@ static void close_ring(ring *r, pthread_t *threads, int started, float *pixels)
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r->slots);
-    free(pixels);
+    free(crops);
 }
 
-static bool take_memory(ring *r, answers *a, const vitrun *v, float **pixels)
+static bool take_memory(ring *r, answers *a, const vitrun *v, uint8_t **crops)
 {
-    const vr_recipe *recipe = &v->model.config.recipe;
-    const size_t     cells = 3 * (size_t)recipe->crop_height * (size_t)recipe->crop_width;
-    size_t           rows;
-    *pixels = vr_alloc(r->ring, cells * sizeof **pixels);
+    const size_t bytes = vr_crop_bytes(v);
+    size_t       rows;
+    *crops = vr_alloc(r->ring, bytes);
+    a->pictures = vr_alloc(a->size, sizeof *a->pictures);
     a->logits = vr_mul((size_t)a->count, a->size, &rows) ? vr_alloc(rows, (size_t)v->model.outputs * sizeof *a->logits) : NULL;
     a->ms = vr_alloc((size_t)a->count, sizeof *a->ms);
     r->slots = vr_alloc_zeroed(r->ring, sizeof *r->slots);
-    if (!*pixels || !a->logits || !a->ms || !r->slots) return false;
-    for (size_t i = 0; i < r->ring; i++) r->slots[i].pixels = *pixels + i * cells;
+    if (!*crops || !a->pictures || !a->logits || !a->ms || !r->slots) return false;
+    for (size_t i = 0; i < r->ring; i++) r->slots[i].rgb = *crops + i * bytes;
     return true;
 }
 
 static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *each, void *user, vr_error *err)
 {
     pthread_t threads[MAX_DECODERS];
-    float    *pixels = NULL;
+    uint8_t  *crops = NULL;
     int       started = 0, wanted = v->about.threads < MAX_DECODERS ? v->about.threads : MAX_DECODERS, start = 0;
-    if (!take_memory(r, a, v, &pixels)) vr_fail(err, VR_E_MEMORY, "", "No memory for batches of %zu pictures.", a->size);
+    if (!take_memory(r, a, v, &crops)) vr_fail(err, VR_E_MEMORY, "", "No memory for batches of %zu pictures.", a->size);
     while (!err->code && started < wanted && (size_t)started < r->count &&
            pthread_create(&threads[started], NULL, decoder, r) == 0)
         started++;
@@ -298,7 +322,8 @@ static vr_status classify_all(vitrun *v, ring *r, answers *a, vitrun_result_fn *
         give_back(r, n);
         first += n;
     }
-    close_ring(r, threads, started, pixels);
+    close_ring(r, threads, started, crops);
+    free(a->pictures);
     free(a->logits);
     free(a->ms);
     return err->code;

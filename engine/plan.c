@@ -79,7 +79,6 @@ static void lay_out(vr_run *run, vr_arena *device, vr_arena *host)
     run->few_offsets = vr_arena_take(host, (size_t)B + 1, sizeof *run->few_offsets);
     run->patches = vr_arena_take(host, (size_t)B, sizeof *run->patches);
     run->few_index = vr_arena_take(host, (size_t)(B * c->prefix), sizeof *run->few_index);
-    run->pictures = vr_arena_take(host, (size_t)B, sizeof *run->pictures);
 }
 
 static void tokens_of_grids(const vr_model *m, int *fewest, int *most)

@@ -28,17 +28,16 @@ struct vr_run {
 
     /* Their elements are backend->activations, but backend->residual in the residual stream, and f32 in logits and
      * mean_keys. */
-    vr_mat      x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
-    vr_mat      h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
-    vr_mat      few_x, few_t; /* [images_max * prefix, C] the last block's rows where only special tokens go on */
-    vr_mat      pooled;       /* [images_max, C or 2C] residual stream where a norm follows, else what is multiplied */
-    vr_mat      normed;       /* like pooled */
-    vr_mat      logits;       /* [images_max, outputs] */
-    int        *offsets;      /* [images_max + 1], host */
-    int        *few_offsets;  /* [images_max + 1], host */
-    int        *patches;      /* [images_max], host: of each image before anything was merged */
-    int        *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
-    vr_picture *pictures;     /* [images_max], host */
+    vr_mat x, t;         /* [tokens_max, C] residual stream; what a norm or attention has just made of it */
+    vr_mat h;            /* [tokens_max, max(3C, mlp, 3PP)] qkv, the MLP's hidden layer, or unfolded patches */
+    vr_mat few_x, few_t; /* [images_max * prefix, C] the last block's rows where only special tokens go on */
+    vr_mat pooled;       /* [images_max, C or 2C] residual stream where a norm follows, else what is multiplied */
+    vr_mat normed;       /* like pooled */
+    vr_mat logits;       /* [images_max, outputs] */
+    int   *offsets;      /* [images_max + 1], host */
+    int   *few_offsets;  /* [images_max + 1], host */
+    int   *patches;      /* [images_max], host: of each image before anything was merged */
+    int   *few_index;    /* [images_max * prefix], host: which rows of x are special tokens */
 
     /* Token reduction; no buffers where no schedule has steps. */
     vr_run_needs       needs;

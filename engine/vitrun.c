@@ -295,7 +295,13 @@ static vr_status fetch_answers(vitrun *v, float *out, int images, vr_error *err)
     return VR_OK;
 }
 
-vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
+static int tokens_of(const vr_model *m, const vr_picture *p)
+{
+    return m->config.prefix + (p->height / m->config.patch) * (p->width / m->config.patch);
+}
+
+/* One micro-batch. */
+static vr_status run_batch(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
 {
     const vr_ops *ops = v->backend.ops;
     v->batch_first = v->costs = first; /* those before it have lost their traces */
@@ -304,10 +310,32 @@ vr_status vr_run_batch(vitrun *v, float *logits, const vr_picture *in, int image
     if (v->run.tap && v->kept_fault) return vr_fail(err, v->kept_fault, "", "The block outputs could not be kept.");
     if (fetch_answers(v, logits, images, err)) return err->code;
     for (int b = 0; b < images; b++) {
-        int patches = (in[b].height / v->model.config.patch) * (in[b].width / v->model.config.patch);
+        const int patches = tokens_of(&v->model, &in[b]) - v->model.config.prefix;
         vr_cost_of(v, b, patches, v->cost_tokens + (size_t)(first + b) * (size_t)v->model.config.depth, &v->cost[first + b]);
     }
     v->costs = first + images;
+    return VR_OK;
+}
+
+/* How many of the pictures, at least one, fit a micro-batch. */
+static int cut_batch(const vr_run *run, const vr_picture *in, int images)
+{
+    int count = 0, tokens = 0;
+    while (count < images && count < run->images_max) {
+        tokens += tokens_of(run->model, &in[count]);
+        if (tokens > run->tokens_max) break;
+        count++;
+    }
+    return count;
+}
+
+vr_status vr_run_pictures(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)
+{
+    for (int done = 0, count; done < images; done += count) {
+        count = cut_batch(&v->run, in + done, images - done);
+        if (run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, in + done, count, first + done, err))
+            return err->code;
+    }
     return VR_OK;
 }
 
@@ -332,38 +360,54 @@ static vr_status check_scope(const vitrun *v, int images, vr_error *err)
         images, most);
 }
 
-static vr_status run_all(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vr_error *err)
+/* What a call brings: pixels or bytes of each image. */
+typedef struct {
+    const float *const   *pixels;
+    const uint8_t *const *rgb;
+    const int (*sizes)[2];
+    int images;
+} input;
+
+static vr_status list_pictures(const vitrun *v, vr_picture *out, const input *in, vr_error *err)
 {
-    const vr_grid *own = &v->model.grid[0];
-    vr_run        *run = &v->run;
-    int            done = 0;
-    if (vr_keep_start(v, images, err) || vr_cost_reserve(v, images, err) || check_scope(v, images, err)) return err->code;
-    while (done < images) {
-        int count = 0, tokens = 0;
-        while (done + count < images && count < run->images_max) {
-            int            i = done + count;
-            const vr_grid *g = sizes ? vr_model_grid(&v->model, sizes[i][0], sizes[i][1]) : own;
-            if (!g)
-                return vr_fail(err, VR_E_USAGE, "image-size",
-                               "Image %d is %dx%d, a size that was not named when the model was opened.", i, sizes[i][0],
-                               sizes[i][1]);
-            if (tokens + v->model.config.prefix + g->patches > run->tokens_max) break;
-            tokens += v->model.config.prefix + g->patches;
-            run->pictures[count++] = (vr_picture){pixels[i], g->height, g->width, g->positions};
-        }
-        if (vr_run_batch(v, logits + (size_t)done * (size_t)v->model.outputs, run->pictures, count, done, err))
-            return err->code;
-        done += count;
+    for (int i = 0; i < in->images; i++) {
+        const vr_grid *g = in->sizes ? vr_model_grid(&v->model, in->sizes[i][0], in->sizes[i][1]) : &v->model.grid[0];
+        if (!g)
+            return vr_fail(err, VR_E_USAGE, "image-size",
+                           "Image %d is %dx%d, a size that was not named when the model was opened.", i, in->sizes[i][0],
+                           in->sizes[i][1]);
+        out[i] = (vr_picture){.pixels = in->pixels ? in->pixels[i] : NULL,
+                              .rgb = in->rgb ? in->rgb[i] : NULL,
+                              .height = g->height,
+                              .width = g->width,
+                              .positions = g->positions};
     }
-    return check_logits(v, logits, images, err);
+    return VR_OK;
+}
+
+static vr_status run_all(vitrun *v, float *logits, const input *in, vr_error *err)
+{
+    if (in->images < 0) return vr_fail(err, VR_E_USAGE, "images", "%d images cannot be.", in->images);
+    vr_picture *pictures = vr_alloc((size_t)in->images, sizeof *pictures);
+    if (!pictures) return vr_fail(err, VR_E_MEMORY, "", "No memory for a list of %d images.", in->images);
+    if (vr_keep_start(v, in->images, err) == VR_OK && vr_cost_reserve(v, in->images, err) == VR_OK &&
+        check_scope(v, in->images, err) == VR_OK && list_pictures(v, pictures, in, err) == VR_OK &&
+        vr_run_pictures(v, logits, pictures, in->images, 0, err) == VR_OK)
+        check_logits(v, logits, in->images, err);
+    free(pictures);
+    return err->code;
 }
 
 int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err)
 {
     vr_error e = {0};
-    if (images < 0)
-        vr_fail(&e, VR_E_USAGE, "images", "%d images cannot be.", images);
-    else
-        run_all(v, logits, pixels, sizes, images, &e);
+    run_all(v, logits, &(input){.pixels = pixels, .sizes = sizes, .images = images}, &e);
+    return vr_report(err, &e);
+}
+
+int vitrun_run_rgb(vitrun *v, float *logits, const uint8_t *const *rgb, const int (*sizes)[2], int images, vitrun_error *err)
+{
+    vr_error e = {0};
+    run_all(v, logits, &(input){.rgb = rgb, .sizes = sizes, .images = images}, &e);
     return vr_report(err, &e);
 }

@@ -143,6 +143,11 @@ const char *vitrun_merge_name(const vitrun *v, int setting);
  * Models that pool before their norm (MAE fine-tuned) apply it to the mean; else to each token. */
 int vitrun_run(vitrun *v, float *logits, const float *const *pixels, const int (*sizes)[2], int images, vitrun_error *err);
 
+/* The same for pictures that are not normalised yet, a quarter of the memory: each rgb[i] points to [height, width, 3] bytes.
+ * They are normalised by about->mean and about->std on the device, as vitrun_pixels_of_file does it; logits are the same, bit
+ * for bit. */
+int vitrun_run_rgb(vitrun *v, float *logits, const uint8_t *const *rgb, const int (*sizes)[2], int images, vitrun_error *err);
+
 /* After vitrun_run with keep_blocks: the residual stream after block i of all images of that call, packed.
  *   out      [total tokens, dim], offsets [images + 1]; either may be NULL.  Block -1 is the input of block 0. */
 int vitrun_block_output(const vitrun *v, int block, float *out, int *offsets, vitrun_error *err);
@@ -170,6 +175,9 @@ int vitrun_cost(const vitrun *v, int image, int *tokens, double *gmacs, double *
 /* One picture file to pixels ready for vitrun_run: out [3, image_height, image_width].  May run on any thread while v lives. */
 int vitrun_pixels_of_file(const vitrun *v, const char *path, float *out, vitrun_error *err);
 int vitrun_pixels_of_memory(const vitrun *v, const void *bytes, size_t length, float *out, vitrun_error *err);
+
+/* The same for vitrun_run_rgb: resized and cropped, not normalised.  out [image_height, image_width, 3]. */
+int vitrun_crop_of_file(const vitrun *v, const char *path, uint8_t *out, vitrun_error *err);
 
 /* One picture file ("-": standard input) to logits [outputs]. */
 int vitrun_logits_of_file(vitrun *v, const char *path, float *logits, vitrun_error *err);

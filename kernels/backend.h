@@ -66,11 +66,12 @@ typedef struct {
     const int   *patches; /* [B] what a weighted sum is divided by, host memory; NULL: by the sum of the weights */
 } vr_pooling;
 
-/* One picture for patch_embed. */
+/* One picture for patch_embed, in one of two forms. */
 typedef struct {
-    const float *pixels;        /* [3, height, width], normalised; host memory */
-    int          height, width; /* multiples of the patch side */
-    const float *positions;     /* [g_h * g_w, C] of this grid, packed without gaps; the back end's memory */
+    const float   *pixels;        /* [3, height, width], normalised; host memory.  NULL: rgb is given */
+    const uint8_t *rgb;           /* [height, width, 3], normalised on the way into its patches; host memory */
+    int            height, width; /* multiples of the patch side */
+    const float   *positions;     /* [g_h * g_w, C] of this grid, packed without gaps; the back end's memory */
 } vr_picture;
 
 /* The first layer: patches to tokens. */
@@ -79,6 +80,7 @@ typedef struct {
     int          patch;         /* P */
     int          prefix;        /* special tokens in front: 0, 1 or 2 */
     const float *prefix_tokens; /* [prefix, C], each with its position already added */
+    const float *normal;        /* [3, 256] what a byte of a channel is normalised to; the back end's memory.  For rgb only */
 } vr_embed;
 
 /* What a reducer wants of attention beside its result; NULL where it does not. */
@@ -265,7 +267,8 @@ static inline size_t vr_row_stride(int cols)
 /* Tokens of every picture.
  *   x        [T, C]   written: per image the prefix tokens, then its patches row by row, positions added
  *   scratch  [>= T, >= 3PP]   overwritten with the unfolded patches
- *   in       [B]      row counts must agree with rows: prefix + (height / P) * (width / P)
+ *   in       [B]      row counts must agree with rows: prefix + (height / P) * (width / P).  A picture's rgb gives the same
+ *                     bits as its pixels, where pixels(c, i, j) = normal(c, rgb(i, j, c))
  * x_patch = W vec(patch) + bias + position        Dosovitskiy et al. 2021, eq. 1 */
 static inline void vr_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in,
                                   const vr_embed *w)

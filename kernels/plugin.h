@@ -12,7 +12,7 @@ static inline size_t vr_plugin_sizes(void)
 {
     const size_t sizes[] = {sizeof(vr_ops),    sizeof(vr_backend), sizeof(vr_error), sizeof(vr_wish),   sizeof(vr_mat),
                             sizeof(vr_weight), sizeof(vr_pooling), sizeof(vr_embed), sizeof(vr_extras), sizeof(vr_tokens),
-                            sizeof(vr_limits), sizeof(vr_trace),   sizeof(vr_mame)};
+                            sizeof(vr_limits), sizeof(vr_trace),   sizeof(vr_mame),  sizeof(vr_picture)};
     size_t       sum = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) sum = sum * 1009 + sizes[i];
     return sum;

@@ -119,12 +119,18 @@ vr_status vr_resize_crop(uint8_t *out, const vr_image *im, const vr_recipe *r, v
     return vr_resample(&job, scratch, scratch_bytes, err);
 }
 
+/* torchvision's steps one by one: divide, subtract, divide, each rounded to f32. */
+void vr_normal_table(float table[3][256], const vr_recipe *r)
+{
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) table[c][v] = ((float)v / 255.0f - r->mean[c]) / r->std[c];
+}
+
 void vr_normalise(float *out, const uint8_t *rgb, int height, int width, const vr_recipe *r)
 {
     const size_t pixels = (size_t)height * (size_t)width;
-    float        table[3][256]; /* torchvision's steps one by one: divide, subtract, divide, each rounded to f32 */
-    for (int c = 0; c < 3; c++)
-        for (int v = 0; v < 256; v++) table[c][v] = ((float)v / 255.0f - r->mean[c]) / r->std[c];
+    float        table[3][256];
+    vr_normal_table(table, r);
     for (size_t i = 0; i < pixels; i++, rgb += 3) {
         out[i] = table[0][rgb[0]];
         out[pixels + i] = table[1][rgb[1]];

@@ -36,6 +36,8 @@ vr_status vr_resize_crop(uint8_t *out, const vr_image *im, const vr_recipe *r, v
 
 /* out [3, height, width] = (rgb / 255 - mean) / std in f32, torchvision's order of operations, bit for bit. */
 void vr_normalise(float *out, const uint8_t *rgb, int height, int width, const vr_recipe *r);
+/* The same for each byte of each channel. */
+void vr_normal_table(float table[3][256], const vr_recipe *r);
 
 /* The six recipes by which preprocessing is compared with other frameworks, by name; NULL: unknown. */
 extern const vr_recipe vr_recipes[];

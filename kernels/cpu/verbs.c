@@ -223,15 +223,33 @@ typedef struct {
 /* The patches of all images together are numbered through; image b's start here. */
 static int first_patch(const embed_job *j, int image) { return j->rows->offsets[image] - image * j->w->prefix; }
 
+enum { PIECE = 32 }; /* columns that are normalised together */
+
+/* A row of a patch: `count` bytes of one channel, normalised. */
+static void normalise_row(vr_mat out, const uint8_t *rgb, int count, const float *normal)
+{
+    float numbers[PIECE];
+    for (int from = 0; from < count; from += PIECE) {
+        const int n = min_int(PIECE, count - from);
+        for (int i = 0; i < n; i++) numbers[i] = normal[rgb[3 * (from + i)]];
+        vr_narrow(vr_mat_cols(out, from, n).data, out.type, numbers, n);
+    }
+}
+
 /* vec(patch): channel, row, column; a row of `out` */
-static void unfold(vr_mat out, const vr_picture *in, int patch, int side)
+static void unfold(vr_mat out, const vr_picture *in, int patch, int side, const float *normal)
 {
     int          across = in->width / side, top = patch / across * side, left = patch % across * side;
     const size_t plane = (size_t)in->height * (size_t)in->width;
     for (int channel = 0, col = 0; channel < 3; channel++)
-        for (int row = 0; row < side; row++, col += side)
-            vr_narrow(vr_mat_cols(out, col, side).data, out.type,
-                      in->pixels + (size_t)channel * plane + (size_t)(top + row) * (size_t)in->width + (size_t)left, side);
+        for (int row = 0; row < side; row++, col += side) {
+            const size_t at = (size_t)(top + row) * (size_t)in->width + (size_t)left;
+            const vr_mat to = vr_mat_cols(out, col, side);
+            if (in->pixels)
+                vr_narrow(to.data, to.type, in->pixels + (size_t)channel * plane + at, side);
+            else
+                normalise_row(to, in->rgb + 3 * at + channel, side, normal + 256 * channel);
+        }
 }
 
 static void unfold_task(int task, int thread, void *arg)
@@ -241,7 +259,7 @@ static void unfold_task(int task, int thread, void *arg)
     int image = 0, to = vr_share(j->patches, task + 1, j->tasks);
     for (int p = vr_share(j->patches, task, j->tasks); p < to; p++) {
         while (p >= first_patch(j, image + 1)) image++;
-        unfold(vr_mat_rows(j->scratch, p, 1), &j->in[image], p - first_patch(j, image), j->w->patch);
+        unfold(vr_mat_rows(j->scratch, p, 1), &j->in[image], p - first_patch(j, image), j->w->patch, j->w->normal);
     }
 }
 
@@ -284,6 +302,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
     for (int b = 0; b < rows->images; b++) {
         int patches = first_patch(&job, b + 1) - first_patch(&job, b);
         assert(patches == (in[b].height / w->patch) * (in[b].width / w->patch));
+        assert(in[b].pixels || (in[b].rgb && w->normal));
         largest = max_int(largest, patches);
     }
     job.blocks = linear_blocks(impl, largest, w->proj.in, rows->images * job.panels);

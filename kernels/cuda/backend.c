@@ -98,12 +98,12 @@ static vr_status reserve_pixels(vr_backend *be, const vr_limits *most, int patch
     size_t        cells = 0, bytes = 0;
     if (!vr_mul((size_t)most->rows, 3 * (size_t)patch * (size_t)patch, &cells) || !vr_mul(cells, sizeof(float), &bytes))
         return vr_fail(err, VR_E_MEMORY, "", "Pictures of %d patches do not fit the GPU's address space.", most->rows);
-    if (cells <= impl->pixel_room) return VR_OK;
+    if (bytes <= impl->pixel_room) return VR_OK;
     vr_cuda_free(be, impl->pixels);
     impl->pixels = NULL;
     impl->pixel_room = 0;
     vr_status status = vr_cuda_alloc(be, (void **)&impl->pixels, bytes, err);
-    if (status == VR_OK) impl->pixel_room = cells;
+    if (status == VR_OK) impl->pixel_room = bytes;
     return status;
 }
 

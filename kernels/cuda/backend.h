@@ -63,7 +63,7 @@ typedef struct {
     uint64_t         uploads_used;
     vr_plan          plan[PLANS];
     int              plans, next_plan;
-    float           *pixels; /* [pixel_room] of a batch */
+    char            *pixels; /* [pixel_room] of a batch, as floats or bytes */
     size_t           pixel_room;
     vr_gpu_picture  *pictures; /* [pictures_room] host; the array about to be uploaded */
     int              pictures_room;

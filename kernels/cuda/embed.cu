@@ -17,9 +17,18 @@ static __device__ vr_gpu_picture picture_at(const vr_gpu_picture *pictures, int 
     return pictures[low];
 }
 
+/* A table, not its formula: a product and a sum that are rounded once would not be the CPU's. */
+static __device__ float pixel_of(const vr_gpu_picture &p, int channel, size_t row, size_t col, const float *normal)
+{
+    const size_t at = row * (size_t)p.width + col;
+    return p.pixels ? p.pixels[(size_t)channel * (size_t)p.height * (size_t)p.width + at]
+                    : normal[256 * channel + p.rgb[3 * at + (size_t)channel]];
+}
+
 /* A block a token. */
 template <class T>
-static __global__ void unfold(vr_view<T> to, const vr_gpu_picture *pictures, int images, int prefix, int patch)
+static __global__ void unfold(vr_view<T> to, const vr_gpu_picture *pictures, int images, int prefix, int patch,
+                              const float *normal)
 {
     const int            row = (int)blockIdx.x;
     const vr_gpu_picture p = picture_at(pictures, images, row);
@@ -27,12 +36,8 @@ static __global__ void unfold(vr_view<T> to, const vr_gpu_picture *pictures, int
     const size_t         top = (size_t)(number / across) * (size_t)patch, left = (size_t)(number % across) * (size_t)patch;
     T                   *out = row_of(to, row);
     for (int c = (int)threadIdx.x; c < to.cols; c += THREADS) {
-        const int   channel = c / (patch * patch), down = c / patch % patch, right = c % patch;
-        const float value =
-            number < 0
-                ? 0
-                : p.pixels[((size_t)channel * (size_t)p.height + top + (size_t)down) * (size_t)p.width + left + (size_t)right];
-        out[c] = from_float<T>(value);
+        const int channel = c / (patch * patch), down = c / patch % patch, right = c % patch;
+        out[c] = from_float<T>(number < 0 ? 0 : pixel_of(p, channel, top + (size_t)down, left + (size_t)right, normal));
     }
 }
 
@@ -50,11 +55,11 @@ static __global__ void place(vr_view<T> x, const vr_gpu_picture *pictures, int i
 }
 
 extern "C" cudaError_t vr_gpu_unfold(const vr_gpu *gpu, vr_mat to, const vr_gpu_picture *pictures, int images, int prefix,
-                                     int patch)
+                                     int patch, const float *normal)
 {
     if (to.rows == 0) return cudaSuccess;
     VR_FOR_TYPE(to, VR_LAUNCH((unfold<T>), (unsigned)to.rows, THREADS, 0, gpu->stream, view_of<T>(to), pictures, images, prefix,
-                              patch));
+                              patch, normal));
     return cudaGetLastError();
 }
 

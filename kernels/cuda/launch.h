@@ -41,13 +41,17 @@ typedef struct {
 
 /* A picture on the device; as vr_picture. */
 typedef struct {
-    const float *pixels, *positions;
-    int          first; /* its first row of x */
-    int          height, width;
+    const float         *pixels; /* NULL: rgb is there */
+    const unsigned char *rgb;
+    const float         *positions;
+    int                  first; /* its first row of x */
+    int                  height, width;
 } vr_gpu_picture;
 
-/* Patches [x.rows, 3PP] to where their tokens will be; the rows of special tokens are set to 0. */
-cudaError_t vr_gpu_unfold(const vr_gpu *gpu, vr_mat to, const vr_gpu_picture *pictures, int images, int prefix, int patch);
+/* Patches [x.rows, 3PP] to where their tokens will be, bytes normalised by normal [3, 256]; the rows of special tokens are
+ * set to 0. */
+cudaError_t vr_gpu_unfold(const vr_gpu *gpu, vr_mat to, const vr_gpu_picture *pictures, int images, int prefix, int patch,
+                          const float *normal);
 /* x += positions; the rows of special tokens become prefix_tokens [prefix, C]. */
 cudaError_t vr_gpu_place(const vr_gpu *gpu, vr_mat x, const vr_gpu_picture *pictures, int images, int prefix,
                          const float *prefix_tokens);

@@ -13,6 +13,13 @@ vr_segments vr_cuda_segments(vr_backend *be, const int *offsets, int images)
     return s;
 }
 
+/* Of floats and bytes alike, rounded up so that floats may follow. */
+static size_t bytes_of(const vr_picture *p)
+{
+    const size_t cells = 3 * (size_t)p->height * (size_t)p->width;
+    return p->pixels ? cells * sizeof *p->pixels : (cells + sizeof(float) - 1) / sizeof(float) * sizeof(float);
+}
+
 /* Pixels of all pictures go to the device one after the other; what kernels need to know of them is a small array. */
 static const vr_gpu_picture *send_pictures(vr_backend *be, const vr_rows *rows, const vr_picture *in)
 {
@@ -20,11 +27,19 @@ static const vr_gpu_picture *send_pictures(vr_backend *be, const vr_rows *rows, 
     vr_gpu_picture *about = impl->pictures;
     size_t          at = 0;
     for (int b = 0; b < rows->images; b++) {
+        const bool   floats = in[b].pixels != NULL;
         const size_t cells = 3 * (size_t)in[b].height * (size_t)in[b].width;
-        assert(at + cells <= impl->pixel_room && b < impl->pictures_room);
-        about[b] = (vr_gpu_picture){impl->pixels + at, in[b].positions, rows->offsets[b], in[b].height, in[b].width};
-        if (vr_cuda_put(be, impl->pixels + at, in[b].pixels, cells * sizeof(float), &be->fault)) return NULL;
-        at += cells;
+        char        *there = impl->pixels + at;
+        assert(at + bytes_of(&in[b]) <= impl->pixel_room && b < impl->pictures_room);
+        about[b] = (vr_gpu_picture){.pixels = floats ? (const float *)(const void *)there : NULL,
+                                    .rgb = floats ? NULL : (const unsigned char *)there,
+                                    .positions = in[b].positions,
+                                    .first = rows->offsets[b],
+                                    .height = in[b].height,
+                                    .width = in[b].width};
+        const void *from = floats ? (const void *)in[b].pixels : in[b].rgb;
+        if (vr_cuda_put(be, there, from, cells * (floats ? sizeof(float) : 1), &be->fault)) return NULL;
+        at += bytes_of(&in[b]);
     }
     return vr_cuda_upload(be, about, (size_t)rows->images * sizeof *about);
 }
@@ -38,7 +53,8 @@ void vr_cuda_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows
     const vr_mat          patches = vr_mat_at(scratch, 0, 0, x.rows, w->proj.in);
     const vr_gpu_picture *pictures = send_pictures(be, rows, in);
     if (!pictures) return;
-    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch), "unfold"))
+    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch, w->normal),
+                          "unfold"))
         return;
     vr_cuda_linear(be, x, patches, &w->proj, VR_NO_ACT, VR_SET);
     if (!vr_cuda_begin(be)) return;

@@ -191,7 +191,9 @@ static void bench_forward(const char *what, int images, int C, int heads)
     vr_picture pictures[64];
     vr_mat     pooled = mat(images, C), normed = operand(images, C), logits = mat(images, 1000);
     float     *positions = numbers((size_t)(N * C), 1), *pixels = numbers((size_t)(images * 3 * 224 * 224), 1);
-    for (int b = 0; b < images; b++) pictures[b] = (vr_picture){pixels + (size_t)b * 3 * 224 * 224, 224, 224, positions};
+    for (int b = 0; b < images; b++)
+        pictures[b] =
+            (vr_picture){.pixels = pixels + (size_t)b * 3 * 224 * 224, .height = 224, .width = 224, .positions = positions};
     if (be.ops->reserve(&be, &(vr_limits){.longest = N}, C / heads, 16, NULL) != VR_OK) exit(1);
     for (int r = 0; r < ROUNDS; r++) {
         double start = seconds_now(), then = start, now;

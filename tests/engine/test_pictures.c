@@ -141,6 +141,33 @@ Test(pictures, a_run_of_nothing)
     vitrun_close(v);
 }
 
+/* Broken if it fails: a caller who saves three quarters of the memory gets other answers. */
+Test(pictures, bytes_give_the_logits_of_pixels)
+{
+    static const char *const path[] = {"tests/pictures/china.jpg", "tests/pictures/rgb.png"};
+    static uint8_t           rgb[2][3 * 32 * 32];
+    static float             pixels[2][3 * 32 * 32], want[2][16], got[2][16], of_file[16];
+    vitrun                  *v;
+    vitrun_error             e = {0};
+    vitrun_options           o = vitrun_defaults();
+    o.model = good, o.threads = 2;
+    cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
+    const size_t outputs = (size_t)vitrun_about(v)->outputs;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(vitrun_crop_of_file(v, path[i], rgb[i], &e), VITRUN_OK, "%s", e.text);
+        cr_assert_eq(vitrun_pixels_of_file(v, path[i], pixels[i], &e), VITRUN_OK, "%s", e.text);
+        cr_assert_eq(vitrun_run(v, want[i], (const float *const[]){pixels[i]}, NULL, 1, &e), VITRUN_OK, "%s", e.text);
+    }
+    cr_assert_eq(vitrun_run_rgb(v, got[0], (const uint8_t *const[]){rgb[0]}, NULL, 1, &e), VITRUN_OK, "%s", e.text);
+    cr_assert_eq(vitrun_run_rgb(v, got[1], (const uint8_t *const[]){rgb[1]}, NULL, 1, &e), VITRUN_OK, "%s", e.text);
+    cr_assert_eq(vitrun_logits_of_file(v, path[1], of_file, &e), VITRUN_OK, "%s", e.text);
+    for (int i = 0; i < 2; i++) cr_expect_eq(memcmp(got[i], want[i], outputs * sizeof(float)), 0, "picture %d", i);
+    cr_expect_eq(memcmp(of_file, want[1], outputs * sizeof(float)), 0);
+    cr_expect_neq(memcmp(want[0], want[1], outputs * sizeof(float)), 0);
+    cr_expect_eq(vitrun_crop_of_file(v, "absent.jpg", rgb[0], &e), VITRUN_IO);
+    vitrun_close(v);
+}
+
 static int note_error(const vitrun_result *r, void *user)
 {
     snprintf(user, 600, "%s", r->error ? r->error : "");

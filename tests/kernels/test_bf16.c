@@ -210,12 +210,12 @@ Test(bf16, layernorm_rounds_each_number_once)
     vr_guarded_free(&x), vr_guarded_free(&want), free(weight), free(bias);
 }
 
-static vr_guarded run_embed(const char *isa, const vr_picture *picture, int patch, int cols)
+static vr_guarded run_embed(const char *isa, const vr_picture *picture, int patch, int cols, const float *normal)
 {
     const int  rows = 1 + (picture->height / patch) * (picture->width / patch), in = 3 * patch * patch;
     vr_backend be = open_bf16(isa, 2, 1, 1);
     float     *weight = rounded_numbers((size_t)(cols * in), 5, 0.1f), *prefix = vr_numbers((size_t)cols, 7, 1);
-    vr_embed   w = {.patch = patch, .prefix = 1, .prefix_tokens = prefix};
+    vr_embed   w = {.patch = patch, .prefix = 1, .prefix_tokens = prefix, .normal = normal};
     vr_guarded empty = vr_input(rows, in, 2, 1), x = vr_output(rows, cols, 1, 1);
     vr_guarded scratch = vr_output_as(be.activations, empty.m);
     cr_assert_eq(be.ops->pack(&be, &w.proj, weight, NULL, cols, in, NULL), VR_OK);
@@ -227,22 +227,35 @@ static vr_guarded run_embed(const char *isa, const vr_picture *picture, int patc
     return x;
 }
 
+static void check_embed(const vr_picture *picture, int side, int cols, const float *normal)
+{
+    vr_guarded want = run_embed("reference", picture, side, cols, normal);
+    for (const char *const *isa = vr_isas_bf16(); *isa; isa++) {
+        vr_guarded x = run_embed(*isa, picture, side, cols, normal);
+        vr_check_close(x.m, want.m, vr_case("%s, patches of %d from %s", *isa, side, picture->pixels ? "numbers" : "bytes"));
+        vr_check_canaries(&x, *isa);
+        vr_guarded_free(&x);
+    }
+    vr_guarded_free(&want);
+}
+
 Test(bf16, patches_become_tokens_of_f32)
 {
-    const int sides[] = {1, 3, 14, 16};
+    const int sides[] = {1, 3, 14, 16, 40}, cols = 35;
+    float    *normal = rounded_numbers(3 * 256, 22, 2), *positions = vr_numbers(20 * 35, 21, 1);
     for (size_t s = 0; s < sizeof sides / sizeof *sides; s++) {
-        const int  side = sides[s], cols = 35;
-        float     *pixels = rounded_numbers((size_t)(3 * 4 * side * 5 * side), 20, 1), *positions = vr_numbers(20 * 35, 21, 1);
-        vr_picture picture = {pixels, 4 * side, 5 * side, positions};
-        vr_guarded want = run_embed("reference", &picture, side, cols);
-        for (const char *const *isa = vr_isas_bf16(); *isa; isa++) {
-            vr_guarded x = run_embed(*isa, &picture, side, cols);
-            vr_check_close(x.m, want.m, vr_case("%s, patches of %d", *isa, side));
-            vr_check_canaries(&x, *isa);
-            vr_guarded_free(&x);
-        }
-        vr_guarded_free(&want), free(pixels), free(positions);
+        const int    side = sides[s];
+        const size_t count = (size_t)(3 * 4 * side * 5 * side);
+        float       *pixels = rounded_numbers(count, 20, 1);
+        uint8_t     *rgb = vr_alloc(count, 1);
+        for (size_t i = 0; i < count; i++) rgb[i] = (uint8_t)(i * 37 % 256);
+        check_embed(&(vr_picture){.pixels = pixels, .height = 4 * side, .width = 5 * side, .positions = positions}, side, cols,
+                    normal);
+        check_embed(&(vr_picture){.rgb = rgb, .height = 4 * side, .width = 5 * side, .positions = positions}, side, cols,
+                    normal);
+        free(pixels), free(rgb);
     }
+    free(normal), free(positions);
 }
 
 /* From either type to either. */

@@ -1,5 +1,6 @@
 /* If these failed, pictures would be cut into the wrong squares, tokens would be out of their places, or the answer
  * would be read from the wrong row. */
+#include "../../loaders/preprocess.h"
 #include "check.h"
 
 #include <criterion/criterion.h>
@@ -26,7 +27,7 @@ static batch make_batch(const embed_case *t)
         float *pixels = vr_numbers((size_t)(3 * height * width), (unsigned)(20 + i), 1);
         float *positions = vr_numbers((size_t)(patches * t->cols), (unsigned)(40 + i), 1);
         b.owned[2 * i] = pixels, b.owned[2 * i + 1] = positions;
-        b.pictures[i] = (vr_picture){pixels, height, width, positions};
+        b.pictures[i] = (vr_picture){.pixels = pixels, .height = height, .width = width, .positions = positions};
         b.offsets[i + 1] = b.offsets[i] + t->prefix + patches;
     }
     return b;
@@ -79,6 +80,60 @@ Test(embed, patch_sides_and_prefixes)
 Test(embed, pictures_of_their_own_sizes) { check(&(embed_case){4, 1, 40, 4, {1, 3, 7, 2}, {1, 6, 4, 2}}); }
 
 Test(embed, the_shape_of_a_model) { check(&(embed_case){16, 1, 192, 1, {14}, {14}}); }
+
+/* ---- bytes ---- */
+
+enum { SIDE = 16, BYTES_COLS = 40 };
+
+/* Each byte in each channel, in another order in each. */
+static void every_byte(uint8_t rgb[SIDE * SIDE * 3])
+{
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < 3; c++) rgb[3 * i + c] = (uint8_t)((c + 1) * 37 * i + 11 * c);
+}
+
+/* The tokens of one picture, given as floats, as bytes, or as one of each; patches of 8. */
+static vr_guarded run_bytes(const char *isa, const vr_picture *in, int images, const float *normal)
+{
+    enum { P = 8, TOKENS = 1 + SIDE / P * (SIDE / P) };
+    const int  offsets[] = {0, TOKENS, 2 * TOKENS};
+    vr_backend be = vr_open_isa(isa, 2, 1, 1);
+    vr_embed   w = {.patch = P, .prefix = 1, .normal = normal};
+    float     *weight = vr_numbers(BYTES_COLS * 3 * P * P, 5, 0.1f), *bias = vr_numbers(BYTES_COLS, 6, 1);
+    float     *prefix = vr_numbers(BYTES_COLS, 7, 1);
+    cr_assert_eq(be.ops->pack(&be, &w.proj, weight, bias, BYTES_COLS, 3 * P * P, NULL), VR_OK);
+    w.prefix_tokens = prefix;
+    vr_guarded x = vr_output(offsets[images], BYTES_COLS, 1, 1), scratch = vr_output(x.m.rows, 3 * P * P, 2, 1);
+    vr_patch_embed(&be, x.m, scratch.m, &(vr_rows){images, offsets}, in, &w);
+    be.ops->unpack(&be, &w.proj);
+    be.ops->close(&be);
+    free(weight), free(bias), free(prefix);
+    vr_guarded_free(&scratch);
+    return x;
+}
+
+/* Broken if it fails: a picture's answer depends on who normalised it. */
+Test(embed, bytes_are_normalised_bit_for_bit)
+{
+    static uint8_t   rgb[SIDE * SIDE * 3];
+    static float     pixels[3 * SIDE * SIDE], normal[3][256];
+    const vr_recipe *recipe = &vr_recipes[0];
+    float           *positions = vr_numbers(4 * BYTES_COLS, 9, 1);
+    every_byte(rgb);
+    vr_normalise(pixels, rgb, SIDE, SIDE, recipe);
+    vr_normal_table(normal, recipe);
+    const vr_picture floats = {.pixels = pixels, .height = SIDE, .width = SIDE, .positions = positions};
+    const vr_picture bytes = {.rgb = rgb, .height = SIDE, .width = SIDE, .positions = positions};
+    for (const char *const *isa = vr_isas(); *isa; isa++) {
+        vr_guarded want = run_bytes(*isa, (vr_picture[]){floats, floats}, 2, NULL);
+        vr_guarded got = run_bytes(*isa, (vr_picture[]){bytes, bytes}, 2, normal[0]);
+        vr_guarded mixed = run_bytes(*isa, (vr_picture[]){bytes, floats}, 2, normal[0]);
+        vr_check_same(got.m, want.m, *isa);
+        vr_check_same(mixed.m, want.m, *isa);
+        vr_guarded_free(&want), vr_guarded_free(&got), vr_guarded_free(&mixed);
+    }
+    free(positions);
+}
 
 /* ---- pool and gather ---- */
 

@@ -69,7 +69,9 @@ static vr_guarded patch_embed(vr_backend *be, int first, int images)
     float     *positions = vr_numbers(C * 200, 6, 1);
     vr_picture in[IMAGES];
     vr_embed   w = {.patch = 2, .prefix = 1, .prefix_tokens = prefix};
-    for (int b = 0; b < images; b++) in[b] = (vr_picture){pixels, 2, 2 * (offsets[b + 1] - offsets[b] - 1), positions};
+    for (int b = 0; b < images; b++)
+        in[b] =
+            (vr_picture){.pixels = pixels, .height = 2, .width = 2 * (offsets[b + 1] - offsets[b] - 1), .positions = positions};
     cr_assert_eq(be->ops->pack(be, &w.proj, weight, NULL, C, 12, NULL), VR_OK);
     vr_patch_embed(be, x.m, scratch.m, &rows, in, &w);
     be->ops->unpack(be, &w.proj);

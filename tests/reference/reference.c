@@ -23,6 +23,14 @@ static float *at(vr_mat m, int row, int col)
 
 static int rows_of(const vr_rows *rows, int image) { return rows->offsets[image + 1] - rows->offsets[image]; }
 
+/* A number that the model sees. */
+static double pixel(const vr_picture *in, const vr_embed *w, int channel, int row, int col)
+{
+    const int at = row * in->width + col;
+    return (double)(in->pixels ? in->pixels[channel * in->height * in->width + at]
+                               : w->normal[256 * channel + in->rgb[3 * at + channel]]);
+}
+
 /* x_patch = W vec(patch) + bias + position */
 static void reference_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in,
                                   const vr_embed *w)
@@ -42,8 +50,7 @@ static void reference_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, cons
                     for (int i = 0; i < P; i++)
                         for (int j = 0; j < P; j++) {
                             int row = patch / across * P + i, col = patch % across * P + j;
-                            sum += (double)filter[(channel * P + i) * P + j] *
-                                   (double)in[b].pixels[(channel * in[b].height + row) * in[b].width + col];
+                            sum += (double)filter[(channel * P + i) * P + j] * pixel(&in[b], w, channel, row, col);
                         }
                 if (w->proj.bias) sum += (double)w->proj.bias[c];
                 *at(x, first + w->prefix + patch, c) = (float)(sum + (double)in[b].positions[patch * C + c]);
