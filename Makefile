@@ -58,6 +58,9 @@ src_avx512bf16_emulated := $(src_avx512bf16)
 src_amx_emulated := $(src_amx)
 flags_avx512bf16_emulated := $(flags_avx512) -DVR_ISA_avx512 -DVR_PAIRS -include tests/support/emulated.h
 flags_amx_emulated := $(flags_avx512bf16_emulated) -DVR_AMX
+ifdef PAIRS
+$(BUILD)/tests/support/emulated.o: ALL_CFLAGS += $(flags_avx512)
+endif
 
 # The GPU plugin: CUDA=auto builds it where nvcc is found, 1 insists, 0 leaves it out.
 CUDA      ?= auto
@@ -98,8 +101,8 @@ deps:       ## install the Debian packages of packages.txt that are missing
 check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/step $(BUILD)/cutouts
 	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
 
-golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden)
-	$(BUILD)/golden_runner $(GOLDEN)
+golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden); DTYPE=f32 (default), bf16
+	$(BUILD)/golden_runner --dtype $(or $(DTYPE),f32) $(GOLDEN)
 
 golden-cuda-host: $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so  ## the same on the emulated GPU; DTYPE=f32 (default), f16, bf16, tf32
 	VITRUN_PLUGIN_PATH=$(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/golden_runner --device cuda --dtype $(or $(DTYPE),f32) $(GOLDEN)

@@ -66,7 +66,9 @@ else
     failed=$((failed + 1))
 fi
 
-# The same on the emulated GPU, but for the models of full size.
+# bf16 on the CPU, and the same on the emulated GPU, but for the models of full size.
+"$BUILD/golden_runner" --small --dtype bf16 "$GOLDEN" >"$scratch/lines" 2>&1
+part 'golden_runner in bf16' "$scratch/lines" $?
 VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_CC=80 \
     "$BUILD/golden_runner" --small --device cuda --dtype f32 "$GOLDEN" >"$scratch/lines" 2>&1
 part 'golden_runner on the emulated GPU' "$scratch/lines" $?

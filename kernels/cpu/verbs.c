@@ -255,31 +255,33 @@ typedef struct {
 /* The patches of all images together are numbered through; image b's start here. */
 static int first_patch(const embed_job *j, int image) { return j->rows->offsets[image] - image * j->w->prefix; }
 
-/* Numbers of one channel from where they lie in a row of the picture on: `count` of them at `at`, normalised. */
-static void read_pixels(float *out, const vr_picture *in, int channel, size_t at, int count, const float *normal)
+enum { PIECE = 32 }; /* columns that are normalised together */
+
+/* A row of a patch: `count` bytes of one channel, normalised. */
+static void normalise_row(vr_mat out, const uint8_t *rgb, int count, const float *normal)
 {
-    if (in->pixels) {
-        memcpy(out, in->pixels + (size_t)channel * (size_t)in->height * (size_t)in->width + at, (size_t)count * sizeof *out);
-        return;
+    float numbers[PIECE];
+    for (int from = 0; from < count; from += PIECE) {
+        const int n = min_int(PIECE, count - from);
+        for (int i = 0; i < n; i++) numbers[i] = normal[rgb[3 * (from + i)]];
+        vr_narrow(vr_mat_cols(out, from, n).data, out.type, numbers, n);
     }
-    const uint8_t *rgb = in->rgb + 3 * at + channel;
-    for (int i = 0; i < count; i++) out[i] = normal[256 * channel + rgb[3 * i]];
 }
 
 /* vec(patch): channel, row, column; a row of `out` */
 static void unfold(vr_mat out, const vr_picture *in, int patch, int side, const float *normal)
 {
-    enum { AT_ONCE = 64 };
-    int   across = in->width / side, top = patch / across * side, left = patch % across * side;
-    float numbers[AT_ONCE];
+    int          across = in->width / side, top = patch / across * side, left = patch % across * side;
+    const size_t plane = (size_t)in->height * (size_t)in->width;
     for (int channel = 0, col = 0; channel < 3; channel++)
-        for (int row = 0; row < side; row++)
-            for (int from = 0, count; from < side; from += count, col += count) {
-                count = min_int(side - from, AT_ONCE);
-                read_pixels(numbers, in, channel, (size_t)(top + row) * (size_t)in->width + (size_t)(left + from), count,
-                            normal);
-                vr_narrow(vr_mat_cols(out, col, count).data, out.type, numbers, count);
-            }
+        for (int row = 0; row < side; row++, col += side) {
+            const size_t at = (size_t)(top + row) * (size_t)in->width + (size_t)left;
+            const vr_mat to = vr_mat_cols(out, col, side);
+            if (in->pixels)
+                vr_narrow(to.data, to.type, in->pixels + (size_t)channel * plane + at, side);
+            else
+                normalise_row(to, in->rgb + 3 * at + channel, side, normal + 256 * channel);
+        }
 }
 
 static void unfold_task(int task, int thread, void *arg)

@@ -11,20 +11,20 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline __m512 vr_emulated_low(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
-static inline __m512 vr_emulated_high(__m512i pairs)
+static inline __m512 emulated_low(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
+static inline __m512 emulated_high(__m512i pairs)
 {
     return _mm512_castsi512_ps(_mm512_and_epi32(pairs, _mm512_set1_epi32((int)0xffff0000)));
 }
 
 /* The second number of each pair first. */
-static inline __m512 vr_emulated_dpbf16(__m512 sum, __m512i a, __m512i b)
+static inline __m512 emulated_dpbf16(__m512 sum, __m512i a, __m512i b)
 {
-    sum = _mm512_fmadd_ps(vr_emulated_high(a), vr_emulated_high(b), sum);
-    return _mm512_fmadd_ps(vr_emulated_low(a), vr_emulated_low(b), sum);
+    sum = _mm512_fmadd_ps(emulated_high(a), emulated_high(b), sum);
+    return _mm512_fmadd_ps(emulated_low(a), emulated_low(b), sum);
 }
 
-static inline __m256i vr_emulated_cvtneps(__m512 x)
+static inline __m256i emulated_cvtneps(__m512 x)
 {
     const __m512i   bits = _mm512_castps_si512(x), upper = _mm512_srli_epi32(bits, 16);
     const __m512i   even = _mm512_add_epi32(_mm512_set1_epi32(0x7fff), _mm512_and_epi32(upper, _mm512_set1_epi32(1)));
@@ -35,8 +35,8 @@ static inline __m256i vr_emulated_cvtneps(__m512 x)
 
 #undef _mm512_dpbf16_ps
 #undef _mm512_cvtneps_pbh
-#define _mm512_dpbf16_ps(sum, a, b) vr_emulated_dpbf16((sum), (__m512i)(a), (__m512i)(b))
-#define _mm512_cvtneps_pbh(x)       vr_emulated_cvtneps(x)
+#define _mm512_dpbf16_ps(sum, a, b) emulated_dpbf16((sum), (__m512i)(a), (__m512i)(b))
+#define _mm512_cvtneps_pbh(x)       emulated_cvtneps(x)
 
 /* ---- the tile unit of a thread ---- */
 
@@ -47,44 +47,44 @@ typedef struct {
         uint8_t  rows[16];
     } shape;
     uint8_t tile[8][16][64];
-} vr_emulated_unit;
+} emulated_unit;
 
-static inline vr_emulated_unit *vr_emulated_tiles(void)
+static inline emulated_unit *emulated_tiles(void)
 {
-    static _Thread_local vr_emulated_unit unit;
+    static _Thread_local emulated_unit unit;
     return &unit;
 }
 
-static inline void vr_emulated_loadconfig(const void *shape)
+static inline void emulated_loadconfig(const void *shape)
 {
-    vr_emulated_unit *u = vr_emulated_tiles();
+    emulated_unit *u = emulated_tiles();
     memset(u, 0, sizeof *u);
     memcpy(&u->shape, shape, sizeof u->shape);
 }
 
-static inline void vr_emulated_release(void) { memset(vr_emulated_tiles(), 0, sizeof(vr_emulated_unit)); }
+static inline void emulated_release(void) { memset(emulated_tiles(), 0, sizeof(emulated_unit)); }
 
-static inline void vr_emulated_zero(int t) { memset(vr_emulated_tiles()->tile[t], 0, sizeof vr_emulated_tiles()->tile[t]); }
+static inline void emulated_zero(int t) { memset(emulated_tiles()->tile[t], 0, sizeof emulated_tiles()->tile[t]); }
 
-static inline void vr_emulated_loadd(int t, const void *from, size_t stride)
+static inline void emulated_loadd(int t, const void *from, size_t stride)
 {
-    vr_emulated_unit *u = vr_emulated_tiles();
+    emulated_unit *u = emulated_tiles();
     assert(u->shape.palette == 1 && u->shape.rows[t] > 0);
     for (int r = 0; r < u->shape.rows[t]; r++)
         memcpy(u->tile[t][r], (const char *)from + (size_t)r * stride, u->shape.row_bytes[t]);
 }
 
-static inline void vr_emulated_stored(int t, void *to, size_t stride)
+static inline void emulated_stored(int t, void *to, size_t stride)
 {
-    const vr_emulated_unit *u = vr_emulated_tiles();
+    const emulated_unit *u = emulated_tiles();
     assert(u->shape.palette == 1 && u->shape.rows[t] > 0);
     for (int r = 0; r < u->shape.rows[t]; r++) memcpy((char *)to + (size_t)r * stride, u->tile[t][r], u->shape.row_bytes[t]);
 }
 
 /* Even and odd numbers are summed apart, from 0, and then added to what was there. */
-static inline void vr_emulated_tdpbf16(int sum, int a, int b)
+static inline void emulated_tdpbf16(int sum, int a, int b)
 {
-    vr_emulated_unit *u = vr_emulated_tiles();
+    emulated_unit *u = emulated_tiles();
     assert(u->shape.palette == 1 && u->shape.rows[sum] == u->shape.rows[a] && u->shape.row_bytes[a] == 4 * u->shape.rows[b]);
     for (int m = 0; m < u->shape.rows[sum]; m++) {
         __m512 even = _mm512_setzero_ps(), odd = even;
@@ -92,8 +92,8 @@ static inline void vr_emulated_tdpbf16(int sum, int a, int b)
             int32_t pair;
             memcpy(&pair, u->tile[a][m] + 4 * k, sizeof pair);
             const __m512i left = _mm512_set1_epi32(pair), right = _mm512_loadu_si512(u->tile[b][k]);
-            even = _mm512_fmadd_ps(vr_emulated_low(left), vr_emulated_low(right), even);
-            odd = _mm512_fmadd_ps(vr_emulated_high(left), vr_emulated_high(right), odd);
+            even = _mm512_fmadd_ps(emulated_low(left), emulated_low(right), even);
+            odd = _mm512_fmadd_ps(emulated_high(left), emulated_high(right), odd);
         }
         _mm512_storeu_ps(u->tile[sum][m], _mm512_add_ps(_mm512_loadu_ps(u->tile[sum][m]), _mm512_add_ps(even, odd)));
     }
@@ -105,11 +105,11 @@ static inline void vr_emulated_tdpbf16(int sum, int a, int b)
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
-#define _tile_loadconfig(shape)          vr_emulated_loadconfig(shape)
-#define _tile_release()                  vr_emulated_release()
-#define _tile_zero(t)                    vr_emulated_zero(t)
-#define _tile_loadd(t, from, stride)     vr_emulated_loadd(t, from, stride)
-#define _tile_stored(t, to, stride)      vr_emulated_stored(t, to, stride)
-#define _tile_dpbf16ps(sum, left, right) vr_emulated_tdpbf16(sum, left, right)
+#define _tile_loadconfig(shape)          emulated_loadconfig(shape)
+#define _tile_release()                  emulated_release()
+#define _tile_zero(t)                    emulated_zero(t)
+#define _tile_loadd(t, from, stride)     emulated_loadd(t, from, stride)
+#define _tile_stored(t, to, stride)      emulated_stored(t, to, stride)
+#define _tile_dpbf16ps(sum, left, right) emulated_tdpbf16(sum, left, right)
 
 #endif
