@@ -8,7 +8,8 @@
  * and `N passed, N failed, N skipped` at the end.  Exit status 1 where a case failed or none ran.
  * Relative: max |difference| / max |expected| of one image; the tolerances are those of golden/README.md.  --small leaves out
  * the models of full size.  With --device the models run on that device alone; in dtypes below f32 they are compared with the
- * oracle on rounded weights, errors are mean squares, and images whose token counts differ are counted. */
+ * oracle on rounded weights, errors are mean squares, and images of which the reducers decided otherwise are counted, not
+ * compared. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,14 +72,24 @@ double vr_golden_error(const float *found, const float *wanted, size_t n)
     return all > 0 ? off / all : off;
 }
 
+/* In 111 images of 37 cases with MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity
+ * more beyond tau 0.10; bf16 has three bits less. */
+static const struct {
+    const char *dtype;
+    double      plain, reduced, leap;
+} bounds[] = {{"f32", 2e-5, 2e-5, 0}, {"tf32", 1e-6, 1e-5, 0.05}, {"f16", 1e-5, 1e-5, 0.05}, {"bf16", 5e-4, 5e-3, 0.4}};
+
 double vr_golden_tolerance(bool reduced)
 {
-    static const struct {
-        const char *dtype;
-        double      plain, reduced;
-    } table[] = {{"f32", 2e-5, 2e-5}, {"tf32", 1e-6, 1e-5}, {"f16", 1e-5, 1e-5}, {"bf16", 5e-4, 5e-3}};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(dtype, table[i].dtype) == 0) return reduced ? table[i].reduced : table[i].plain;
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (strcmp(dtype, bounds[i].dtype) == 0) return reduced ? bounds[i].reduced : bounds[i].plain;
+    return 0;
+}
+
+double vr_golden_leap(void)
+{
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (strcmp(dtype, bounds[i].dtype) == 0) return bounds[i].leap;
     return 0;
 }
 
