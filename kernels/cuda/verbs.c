@@ -38,18 +38,17 @@ void vr_cuda_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows
     const vr_mat          patches = vr_mat_at(scratch, 0, 0, x.rows, w->proj.in);
     const vr_gpu_picture *pictures = send_pictures(be, rows, in);
     if (!pictures) return;
-    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch), "unfold"))
-        return;
+    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch))) return;
     vr_cuda_linear(be, x, patches, &w->proj, VR_NO_ACT, VR_SET);
     if (!vr_cuda_begin(be)) return;
-    vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens), "place");
+    vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens));
 }
 
 void vr_cuda_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)
 {
     assert(y.rows == x.rows && y.cols == x.cols && y.type == x.type);
     const vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w), "layernorm");
+    if (impl) vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w));
 }
 
 void vr_cuda_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, const vr_rows *q_rows, const vr_rows *kv_rows,
@@ -61,7 +60,7 @@ void vr_cuda_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, c
     const vr_segments queries = vr_cuda_segments(be, q_rows->offsets, q_rows->images);
     const vr_segments keys = vr_cuda_segments(be, kv_rows->offsets, kv_rows->images);
     vr_cuda_impl     *impl = vr_cuda_begin(be);
-    if (impl) vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras), "attention");
+    if (impl) vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras));
 }
 
 void vr_cuda_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_pooling how)
@@ -71,7 +70,7 @@ void vr_cuda_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_po
     const int        *patches = how.patches ? vr_cuda_upload(be, how.patches, (size_t)rows->images * sizeof *patches) : NULL;
     vr_cuda_impl     *impl = vr_cuda_begin(be);
     if (!impl) return;
-    vr_cuda_launched(be, vr_gpu_pool(&impl->gpu, y, x, all.offsets, how.kind, how.row, how.prefix, how.size, patches), "pool");
+    vr_cuda_launched(be, vr_gpu_pool(&impl->gpu, y, x, all.offsets, how.kind, how.row, how.prefix, how.size, patches));
 }
 
 void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
@@ -79,5 +78,5 @@ void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
     assert(y.cols == x.cols && y.type == x.type);
     const int    *there = y.rows ? vr_cuda_upload(be, index, (size_t)y.rows * sizeof *index) : NULL;
     vr_cuda_impl *impl = vr_cuda_begin(be);
-    if (impl && there) vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there), "gather");
+    if (impl && there) vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there));
 }
