@@ -72,12 +72,14 @@ double vr_golden_error(const float *found, const float *wanted, size_t n)
     return all > 0 ? off / all : off;
 }
 
-/* In 111 images of 37 cases with MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity
- * more beyond tau 0.10; bf16 has three bits less. */
+/* As in golden/README.md, but for two bounds: of tf32 the worst model is off by 1.5e-6, of f16 the worst reduced one by 1.3e-5,
+ * where the oracle, its Linears' inputs and outputs rounded at random, comes to 9e-6.  leap: in 111 images of 37 cases with
+ * MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity more beyond tau 0.10; bf16 has
+ * three bits less. */
 static const struct {
     const char *dtype;
     double      plain, reduced, leap;
-} bounds[] = {{"f32", 2e-5, 2e-5, 0}, {"tf32", 1e-6, 1e-5, 0.05}, {"f16", 1e-5, 1e-5, 0.05}, {"bf16", 5e-4, 5e-3, 0.4}};
+} bounds[] = {{"f32", 2e-5, 2e-5, 0}, {"tf32", 5e-6, 1e-5, 0.05}, {"f16", 1e-5, 2e-5, 0.05}, {"bf16", 5e-4, 5e-3, 0.4}};
 
 double vr_golden_tolerance(bool reduced)
 {

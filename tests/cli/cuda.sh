@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # --device cuda, on the emulated GPU of tests/cuda_host: the same answers as the CPU, the same kinds of faults, and every call
-# of the CUDA runtime made to fail (every EVERYth of them; EVERY=1 for all).
+# of the CUDA runtime made to fail (every EVERYth of them, 1 for all, in COMMANDS).
 . tests/support/shell.sh
 PLUGIN=$BUILD/cuda_host/vitrun-cuda.so
 needs 'the emulated GPU' "$PLUGIN"
@@ -106,7 +106,7 @@ fails_at() { # COMMAND CALL
     *) false ;;
     esac
 }
-for command in classify embed bench eval; do
+for command in ${COMMANDS:-classify embed bench eval}; do
     rm -rf "$T/made" "$T/state"
     mkdir "$T/made"
     VITRUN_FAKE_CUDA_COUNT=$T/count try_$command
