@@ -107,6 +107,9 @@ golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default t
 golden-cuda-host: $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so  ## the same on the emulated GPU; DTYPE=f32 (default), f16, bf16, tf32
 	VITRUN_PLUGIN_PATH=$(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/golden_runner --device cuda --dtype $(or $(DTYPE),f32) $(GOLDEN)
 
+deep: $(BUILD)/vitrun $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so  ## hours: what the emulated GPU can prove (DEEP="goldens orders calls races mutants")
+	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) DEEP="$(DEEP)" bash tests/deep.sh
+
 asan:       ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" build/asan/vitrun build/asan/vr_tests \
 	    build/asan/golden_runner check
@@ -255,5 +258,5 @@ $(BUILD)/%.o: %.c
 
 include tests/cuda_host/host.mk
 -include $(shell find $(BUILD) -name '*.d' -not -path '$(BUILD)/*san/*' 2>/dev/null)
-.PHONY: all demo test deps check golden asan tsan tidy format bench bench-peers profile launches study gpu-pack gpu-check install uninstall clean help FORCE
+.PHONY: all demo test deps check golden golden-cuda-host deep asan tsan tidy format bench bench-peers profile launches study gpu-pack gpu-check install uninstall clean help FORCE
 .DELETE_ON_ERROR:

@@ -25,6 +25,7 @@ void vr_golden_use(const vr_golden_backend *b, vitrun_options *o); /* before ope
  * error, sum (found - wanted)^2 / sum wanted^2, as golden/README.md has it for halves.  A NaN stays. */
 double    vr_golden_error(const float *found, const float *wanted, size_t n);
 double    vr_golden_tolerance(bool reduced);
+double    vr_golden_leap(void); /* of a MaMe source's weight, more moved than rounding can: a decision was another */
 vr_status vr_golden_oracle(vitrun **v, const vitrun_options *o, vr_error *err); /* with weights rounded to the dtype */
 bool      vr_golden_halves(void);                                               /* decisions may differ where they are close */
 

@@ -128,10 +128,10 @@ template <class T> static cudaError_t plain(const vr_gpu *gpu, const looking<T> 
     const dim3   grid((unsigned)images, (unsigned)heads, (unsigned)((queries + PLAIN_ROWS - 1) / PLAIN_ROWS));
     if (bytes > 48 << 10) {
         const cudaError_t error = VR_ALLOW_SMEM(plain_kernel<T>, bytes);
-        if (error) return error;
+        if (error) return vr_gpu_not_launched(gpu, "plain_kernel", error);
     }
     VR_LAUNCH(plain_kernel<T>, grid, dim3(32 * PLAIN_WARPS), bytes, gpu->stream, a);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "plain_kernel");
 }
 
 /* ---- fast ---- */
@@ -282,10 +282,10 @@ static cudaError_t fast_launch(const vr_gpu *gpu, looking<T> a, int images, int 
     a.least = least, a.most = most;
     if (bytes > 48 << 10) {
         const cudaError_t error = VR_ALLOW_SMEM((fast_kernel<T, HEAD, KEYS>), bytes);
-        if (error) return error;
+        if (error) return vr_gpu_not_launched(gpu, "fast_kernel", error);
     }
     VR_LAUNCH((fast_kernel<T, HEAD, KEYS>), grid, dim3(32 * WARPS), bytes, gpu->stream, a);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "fast_kernel");
 }
 
 /* Whole rows of up to 256 keys, where a block's shared memory and registers have room for them. */
@@ -378,18 +378,22 @@ template <class T>
 static cudaError_t beside(const vr_gpu *gpu, const looking<T> &a, vr_segments kv_rows, int heads, const vr_extras *extras)
 {
     const size_t cells_of_mean = (size_t)kv_rows.rows * (size_t)a.head, bytes = (size_t)kv_rows.longest * sizeof(float);
-    if (extras->mean_keys.data && cells_of_mean > 0)
+    if (extras->mean_keys.data && cells_of_mean > 0) {
         VR_LAUNCH(mean_keys_kernel<T>, dim3((unsigned)((cells_of_mean + EXTRAS_CREW - 1) / EXTRAS_CREW)), dim3(EXTRAS_CREW), 0,
                   gpu->stream, cells_of<float>(extras->mean_keys), a.k, heads, kv_rows.rows);
+        const cudaError_t error = vr_gpu_launched(gpu, "mean_keys_kernel");
+        if (error) return error;
+    }
     if (extras->class_scores) {
         if (bytes > 48 << 10) {
             const cudaError_t error = VR_ALLOW_SMEM(class_scores_kernel<T>, bytes);
-            if (error) return error;
+            if (error) return vr_gpu_not_launched(gpu, "class_scores_kernel", error);
         }
         VR_LAUNCH(class_scores_kernel<T>, dim3((unsigned)kv_rows.images), dim3(EXTRAS_CREW), bytes, gpu->stream, a, heads,
                   extras->class_scores);
+        return vr_gpu_launched(gpu, "class_scores_kernel");
     }
-    return cudaGetLastError();
+    return cudaSuccess;
 }
 
 /* ---- the verb ---- */

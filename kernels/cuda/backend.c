@@ -78,7 +78,8 @@ static vr_status cuda_open(vr_backend *be, const vr_wish *wish, vr_error *err)
     if (!impl) return vr_fail(err, VR_E_MEMORY, "", "There is no memory for the CUDA back end.");
     impl->device = wish->device;
     impl->deterministic = wish->deterministic;
-    impl->sync = sync && *sync && *sync != '0';
+    impl->gpu.sync = sync && *sync && *sync != '0';
+    impl->gpu.launched = &vr_cuda_last;
     *be = (vr_backend){.ops = &vr_cuda,
                        .impl = impl,
                        .activations = types[wish->math],

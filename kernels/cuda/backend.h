@@ -54,7 +54,7 @@ typedef struct {
     vr_gpu           gpu;
     int              device;
     char             chip[16];
-    bool             sync, deterministic; /* VITRUN_SYNC: wait after each launch, so that a fault names its kernel */
+    bool             deterministic;
     vr_lt            lt;
     cublasLtHandle_t handle;
     void            *workspace; /* of cuBLASLt, and where weights lie before they are converted */
@@ -78,10 +78,15 @@ typedef struct {
 /* The back end's own part, with its device made current; NULL where a fault is held. */
 vr_cuda_impl *vr_cuda_begin(vr_backend *be);
 
-/* What a call came to.  Memory that was refused is VR_E_MEMORY, all else VR_E_DEVICE. */
+/* The kernel that this thread queued last. */
+extern _Thread_local const char *vr_cuda_last;
+/* What a call came to.  Memory that was refused is VR_E_MEMORY, all else VR_E_DEVICE; a fault of a kernel, which shows at a
+ * later call, is told with the last kernel queued before. */
 vr_status vr_cuda_check(vr_error *err, cudaError_t e, const char *call);
-/* The same for a verb's launches; under VITRUN_SYNC waits for them.  True where all is well. */
-bool vr_cuda_launched(vr_backend *be, cudaError_t e, const char *kernel);
+/* The same for launches, and the kernel's name. */
+vr_status vr_cuda_queued(vr_error *err, cudaError_t e);
+/* The same for those of a verb.  True where all is well. */
+bool vr_cuda_launched(vr_backend *be, cudaError_t e);
 
 /* ---- watch.c: what launches take; see watch.h ---- */
 vr_watch   *vr_watch_open(vr_profile *profile); /* NULL: no memory */

@@ -187,13 +187,13 @@ static void end(vr_backend *be, const job *j, vr_tokens *out, const vr_tokens *i
     const size_t  bytes = ((size_t)in->images + 1) * sizeof(int);
     vr_reduction *r = &j->impl->reduction;
     cudaStream_t  stream = j->impl->gpu.stream;
-    if (!vr_cuda_launched(be, e, name)) return;
+    if (!vr_cuda_launched(be, e)) return;
     e = cudaMemcpyAsync(j->counts->pinned, j->counts->device, bytes, cudaMemcpyDeviceToHost, stream);
     if (e == cudaSuccess && trace)
         e = cudaMemcpyAsync(r->trace_pinned, r->trace_device, small_part(r), cudaMemcpyDeviceToHost, stream);
     if (e == cudaSuccess) e = cudaEventRecord(r->counted, stream);
     if (e == cudaSuccess) e = cudaEventSynchronize(r->counted);
-    if (vr_cuda_check(&be->fault, e, name)) return;
+    if (vr_cuda_check(&be->fault, e, "the wait for token counts")) return;
     const int *offsets = (const int *)(const void *)j->counts->pinned;
     if (!possible(offsets, in)) {
         vr_fail(&be->fault, VR_E_DEVICE, "counts", "The GPU's %s gave token counts that cannot be.", name);
@@ -279,6 +279,6 @@ void vr_cuda_mare(vr_backend *be, vr_mat x, vr_mat y, const vr_trace *trace, vr_
     r->trace.prefix = trace->prefix;
     e = vr_gpu_mare(&impl->gpu, x, y, &r->trace, longest_of(trace->in_offsets, images), longest_of(trace->out_offsets, images),
                     mode, r->scratch);
-    vr_cuda_launched(be, e, "mare");
+    vr_cuda_launched(be, e);
     vr_watch_work(impl->watch, NULL, vr_work_moved(y, x));
 }

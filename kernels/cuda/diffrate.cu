@@ -104,13 +104,13 @@ cudaError_t vr_gpu_diffrate(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens 
     lay_out(&plan, &arena, &most, trace);
     plan.how = *how;
     if (in.images > 0) VR_LAUNCH(sort_kernel, dim3((unsigned)in.images), dim3(CREW), 0, gpu->stream, plan, scores, in.offsets);
-    cudaError_t error = cudaGetLastError();
+    cudaError_t error = vr_gpu_launched(gpu, "sort_kernel");
     if (error) return error;
     const kept_and_merged pairs = {plan.order, *how, 0, 0, 0};
     error = nearest(gpu, pairs, in.x, in.offsets, in.images, in.longest, plan.best, plan.score);
     if (error) return error;
     VR_LAUNCH(diffrate_kernel, dim3((unsigned)max(in.images, 1)), dim3(CREW), 0, gpu->stream, plan, in.size, out.size,
               in.offsets, out.offsets, in.images);
-    error = cudaGetLastError();
+    error = vr_gpu_launched(gpu, "diffrate_kernel");
     return error ? error : vr_merging_follow(gpu, out, in, plan.merging);
 }

@@ -60,7 +60,7 @@ extern "C" cudaError_t vr_gpu_unfold(const vr_gpu *gpu, vr_mat to, const vr_gpu_
     if (to.rows == 0) return cudaSuccess;
     VR_FOR_TYPE(to, VR_LAUNCH((unfold<T>), (unsigned)to.rows, THREADS, 0, gpu->stream, view_of<T>(to), pictures, images, prefix,
                               patch, normal));
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "unfold");
 }
 
 extern "C" cudaError_t vr_gpu_place(const vr_gpu *gpu, vr_mat x, const vr_gpu_picture *pictures, int images, int prefix,
@@ -69,5 +69,5 @@ extern "C" cudaError_t vr_gpu_place(const vr_gpu *gpu, vr_mat x, const vr_gpu_pi
     if (x.rows == 0) return cudaSuccess;
     VR_FOR_TYPE(x, VR_LAUNCH((place<T>), (unsigned)x.rows, THREADS, 0, gpu->stream, view_of<T>(x), pictures, images, prefix,
                              prefix_tokens));
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "place");
 }

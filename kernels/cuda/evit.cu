@@ -71,6 +71,6 @@ cudaError_t vr_gpu_evit(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, 
     plan.keep = how->keep, plan.fuse = how->fuse;
     VR_LAUNCH(evit_kernel, dim3((unsigned)max(in.images, 1)), dim3(CREW), 0, gpu->stream, plan, scores, in.size, out.size,
               in.offsets, out.offsets, in.images);
-    const cudaError_t error = cudaGetLastError();
+    const cudaError_t error = vr_gpu_launched(gpu, "evit_kernel");
     return error ? error : vr_merging_follow(gpu, out, in, plan.merging);
 }

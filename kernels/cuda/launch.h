@@ -1,5 +1,5 @@
 /* What the CUDA back end asks of its kernels: every launcher takes a stream, queues at most a few launches, and returns
- * what the launch said.  All pointers are device memory unless a comment says otherwise; matrices hold elements of
+ * what the launch said, or under VITRUN_SYNC the kernel.  All pointers are device memory unless a comment says otherwise; matrices hold elements of
  * their `type` (VR_F32, VR_F16 or VR_BF16), and every sum is taken in f32 whatever that is.
  *
  * A launcher allocates nothing, waits for nothing and reads nothing back. */
@@ -19,7 +19,23 @@ typedef struct {
     cudaStream_t stream;
     int          sms;         /* multiprocessors */
     size_t       shared_most; /* bytes of shared memory that one block may ask for */
+    bool         sync;        /* wait after each launch */
+    const char **launched;    /* the last kernel, by name; NULL: nobody asks */
 } vr_gpu;
+
+/* After each launch of `kernel`: what it came to, and under sync what the kernel came to. */
+static inline cudaError_t vr_gpu_launched(const vr_gpu *gpu, const char *kernel)
+{
+    if (gpu->launched) *gpu->launched = kernel;
+    const cudaError_t e = cudaGetLastError();
+    return e == cudaSuccess && gpu->sync ? cudaStreamSynchronize(gpu->stream) : e;
+}
+/* The same where it could not even be launched. */
+static inline cudaError_t vr_gpu_not_launched(const vr_gpu *gpu, const char *kernel, cudaError_t e)
+{
+    if (gpu->launched) *gpu->launched = kernel;
+    return e;
+}
 
 /* Which rows belong to which image. */
 typedef struct {

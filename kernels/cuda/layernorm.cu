@@ -89,7 +89,7 @@ template <class T> static cudaError_t launch(const vr_gpu *gpu, vr_mat y, vr_mat
                   w->bias, w->eps);
     else
         VR_LAUNCH((norm_any<T>), grid, 32 * WARPS, 0, gpu->stream, view_of<T>(y), view_of<T>(x), w->weight, w->bias, w->eps);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "norm");
 }
 
 extern "C" cudaError_t vr_gpu_layernorm(const vr_gpu *gpu, vr_mat y, vr_mat x, const vr_norm *w)

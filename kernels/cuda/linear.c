@@ -43,7 +43,7 @@ static vr_status convert_rows(vr_backend *be, vr_mat to, const float *host, vr_e
         const int    rows = to.rows - r < many ? to.rows - r : many;
         const vr_mat from = {impl->workspace, rows, to.cols, (size_t)to.cols, VR_F32};
         if (vr_cuda_put(be, impl->workspace, host + (size_t)r * (size_t)to.cols, (size_t)rows * row, err) ||
-            vr_cuda_check(err, vr_gpu_convert(&impl->gpu, vr_mat_rows(to, r, rows), from), "the conversion of a weight"))
+            vr_cuda_queued(err, vr_gpu_convert(&impl->gpu, vr_mat_rows(to, r, rows), from)))
             return err ? err->code : VR_E_DEVICE;
     }
     return VR_OK;
@@ -245,8 +245,8 @@ void vr_cuda_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_a
                 w->out, w->in, impl->lt.status_string(s));
         return;
     }
-    if (!vr_cuda_launched(be, cudaSuccess, "cuBLASLt's matmul")) return;
+    if (!vr_cuda_launched(be, vr_gpu_launched(&impl->gpu, "cublasLtMatmul"))) return;
     assert(act == VR_NO_ACT || into == VR_SET);
-    if (act != VR_GELU_ERF || !vr_cuda_launched(be, vr_gpu_gelu(&impl->gpu, y), "gelu")) return;
+    if (act != VR_GELU_ERF || !vr_cuda_launched(be, vr_gpu_gelu(&impl->gpu, y))) return;
     vr_watch_work(impl->watch, "gelu", vr_work_moved(y, y));
 }

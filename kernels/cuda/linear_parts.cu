@@ -38,7 +38,7 @@ extern "C" cudaError_t vr_gpu_gelu(const vr_gpu *gpu, vr_mat y)
         const dim3   grid = grid_of((size_t)y.cols, part.rows, THREADS * STEPS);
         VR_FOR_TYPE(y, VR_LAUNCH((gelu<T>), grid, THREADS, 0, gpu->stream, view_of<T>(part)));
     }
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "gelu");
 }
 
 extern "C" cudaError_t vr_gpu_convert(const vr_gpu *gpu, vr_mat to, vr_mat from)
@@ -48,5 +48,5 @@ extern "C" cudaError_t vr_gpu_convert(const vr_gpu *gpu, vr_mat to, vr_mat from)
         const dim3   grid = grid_of(to.stride, part.rows, THREADS);
         VR_FOR_TYPE(to, VR_LAUNCH((convert<T>), grid, THREADS, 0, gpu->stream, view_of<T>(part), view_of<float>(source)));
     }
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "convert");
 }

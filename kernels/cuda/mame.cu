@@ -435,19 +435,19 @@ cudaError_t vr_gpu_mame(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, 
     if (in.images > 0) {
         if (how->partition == VR_RANDOM) {
             VR_LAUNCH(partition_kernel, images, dim3(CREW), 0, gpu->stream, plan, in.offsets);
-            if ((error = cudaGetLastError())) return error;
+            if ((error = vr_gpu_launched(gpu, "partition_kernel"))) return error;
         }
         if (feature.type == VR_F16) decide<half_t>(gpu, &plan, feature, in.offsets, sides);
         if (feature.type == VR_BF16) decide<bf16_t>(gpu, &plan, feature, in.offsets, sides);
         if (feature.type == VR_F32) decide<float>(gpu, &plan, feature, in.offsets, sides);
-        if ((error = cudaGetLastError())) return error;
+        if ((error = vr_gpu_launched(gpu, "decide_kernel"))) return error;
     }
     VR_LAUNCH(settle_kernel, dim3(1), dim3(SETTLERS), 0, gpu->stream, plan, in.offsets, out.offsets, in.longest);
-    if ((error = cudaGetLastError())) return error;
+    if ((error = vr_gpu_launched(gpu, "settle_kernel"))) return error;
     if (in.images > 0 && parts.y > 0) {
         if (in.x.type == VR_F16) merge<half_t>(gpu, &plan, &ends, out.x, in.x, parts);
         if (in.x.type == VR_BF16) merge<bf16_t>(gpu, &plan, &ends, out.x, in.x, parts);
         if (in.x.type == VR_F32) merge<float>(gpu, &plan, &ends, out.x, in.x, parts);
     }
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "merge_kernel");
 }

@@ -80,7 +80,7 @@ static cudaError_t mare(const vr_gpu *gpu, vr_mat x, vr_mat y, const vr_trace *t
                     (unsigned)((x.cols + TILE - 1) / TILE));
     if (grid.x == 0 || grid.y == 0) return cudaSuccess;
     VR_LAUNCH(mare_kernel<T>, grid, dim3(CREW), 0, gpu->stream, cells_of<T>(x), cells_of<T>(y), *trace, mode == VR_MARE_PAPER);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "mare_kernel");
 }
 
 cudaError_t vr_gpu_mare(const vr_gpu *gpu, vr_mat x, vr_mat y, const vr_trace *trace, int longest_in, int longest_out,

@@ -4,9 +4,19 @@
  * copied out of the caller's, and they arrive before what is queued later. */
 #include "backend.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- what calls came to ---- */
+
+_Thread_local const char *vr_cuda_last;
+
+/* Faults of a kernel, after which the process can use the GPU no more. */
+static bool kernel_fault(cudaError_t e)
+{
+    return e == cudaErrorIllegalAddress || e == cudaErrorMisalignedAddress || e == cudaErrorLaunchFailure ||
+           e == cudaErrorLaunchTimeout || e == cudaErrorIllegalInstruction;
+}
 
 vr_status vr_cuda_check(vr_error *err, cudaError_t e, const char *call)
 {
@@ -15,15 +25,21 @@ vr_status vr_cuda_check(vr_error *err, cudaError_t e, const char *call)
     if (e == cudaErrorMemoryAllocation)
         return vr_fail(err, VR_E_MEMORY, "gpu-memory", "The GPU or its driver has no memory for %s; use smaller batches.",
                        call);
+    if (kernel_fault(e) && vr_cuda_last && !strstr(call, vr_cuda_last))
+        return vr_fail(err, VR_E_DEVICE, "cuda-fault",
+                       "CUDA: %s failed: %s (%s); the last kernel before was %s. VITRUN_SYNC=1 names the one that failed.",
+                       call, cudaGetErrorString(e), cudaGetErrorName(e), vr_cuda_last);
     return vr_fail(err, VR_E_DEVICE, "cuda", "CUDA: %s failed: %s (%s).", call, cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
-bool vr_cuda_launched(vr_backend *be, cudaError_t e, const char *kernel)
+vr_status vr_cuda_queued(vr_error *err, cudaError_t e)
 {
-    const vr_cuda_impl *impl = be->impl;
-    if (e == cudaSuccess && impl->sync) e = cudaStreamSynchronize(impl->gpu.stream);
-    return vr_cuda_check(&be->fault, e, kernel) == VR_OK;
+    char call[80];
+    snprintf(call, sizeof call, "the kernel %s", vr_cuda_last ? vr_cuda_last : "");
+    return vr_cuda_check(err, e, call);
 }
+
+bool vr_cuda_launched(vr_backend *be, cudaError_t e) { return vr_cuda_queued(&be->fault, e) == VR_OK; }
 
 /* Which device is current belongs to a thread, and a model may be used by another thread than opened it. */
 static vr_status make_current(const vr_cuda_impl *impl, vr_error *err)
@@ -38,7 +54,10 @@ static vr_status make_current(const vr_cuda_impl *impl, vr_error *err)
 
 vr_cuda_impl *vr_cuda_begin(vr_backend *be)
 {
-    return be->fault.code == VR_OK && make_current(be->impl, &be->fault) == VR_OK ? be->impl : NULL;
+    vr_cuda_impl *impl = be->impl;
+    if (be->fault.code || make_current(impl, &be->fault)) return NULL;
+    impl->gpu.launched = &vr_cuda_last;
+    return impl;
 }
 
 /* ---- memory ---- */

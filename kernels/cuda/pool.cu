@@ -38,12 +38,12 @@ extern "C" cudaError_t vr_gpu_pool(const vr_gpu *gpu, vr_mat y, vr_mat x, const 
     if (y.rows == 0) return cudaSuccess;
     VR_FOR_TYPE(x, VR_LAUNCH((pool<T>), dim3(row_blocks(x.cols, THREADS), (unsigned)y.rows), THREADS, 0, gpu->stream,
                              view_of<T>(y), view_of<T>(x), offsets, kind, from, prefix, size, patches));
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "pool");
 }
 
 extern "C" cudaError_t vr_gpu_gather(const vr_gpu *gpu, vr_mat y, vr_mat x, const int *index)
 {
     if (y.rows == 0) return cudaSuccess;
     VR_FOR_TYPE(x, VR_LAUNCH((gather<T>), (unsigned)y.rows, THREADS, 0, gpu->stream, view_of<T>(y), view_of<T>(x), index));
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "gather");
 }

@@ -57,7 +57,7 @@ template <class T> static cudaError_t follow(const vr_gpu *gpu, vr_gpu_tokens ou
     if (grid.x == 0 || grid.y == 0) return cudaSuccess;
     VR_LAUNCH(follow_kernel<T>, grid, dim3(CREW), 0, gpu->stream, cells_of<T>(out.x), cells_of<T>(in.x), merging, in.offsets,
               out.offsets);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "follow_kernel");
 }
 
 cudaError_t vr_merging_follow(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, vr_merging merging)

@@ -242,7 +242,7 @@ static cudaError_t nearest(const vr_gpu *gpu, PAIRS pairs, vr_mat x, const int *
     else
         VR_LAUNCH((nearest_kernel<float, PAIRS>), grid, dim3(CREW), 0, gpu->stream, pairs, cells_of<float>(x), offsets, best,
                   score);
-    return cudaGetLastError();
+    return vr_gpu_launched(gpu, "nearest_kernel");
 }
 
 /* ---- order ---- */

@@ -124,6 +124,6 @@ cudaError_t vr_gpu_tome(const vr_gpu *gpu, vr_gpu_tokens out, vr_gpu_tokens in, 
     if (error) return error;
     VR_LAUNCH(tome_kernel, dim3((unsigned)max(in.images, 1)), dim3(CREW), 0, gpu->stream, plan, in.size, out.size, in.offsets,
               out.offsets, in.images, in.prefix, r);
-    error = cudaGetLastError();
+    error = vr_gpu_launched(gpu, "tome_kernel");
     return error ? error : vr_merging_follow(gpu, out, in, plan.merging);
 }

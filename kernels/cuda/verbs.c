@@ -53,13 +53,12 @@ void vr_cuda_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows
     const vr_mat          patches = vr_mat_at(scratch, 0, 0, x.rows, w->proj.in);
     const vr_gpu_picture *pictures = send_pictures(be, rows, in);
     if (!pictures) return;
-    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch, w->normal),
-                          "unfold"))
+    if (!vr_cuda_launched(be, vr_gpu_unfold(&impl->gpu, patches, pictures, rows->images, w->prefix, w->patch, w->normal)))
         return;
     vr_watch_work(impl->watch, "unfold", vr_work_unfold(patches, in));
     vr_cuda_linear(be, x, patches, &w->proj, VR_NO_ACT, VR_SET);
     if (!vr_cuda_begin(be)) return;
-    vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens), "place");
+    vr_cuda_launched(be, vr_gpu_place(&impl->gpu, x, pictures, rows->images, w->prefix, w->prefix_tokens));
     vr_watch_work(impl->watch, "place", vr_work_place(x));
 }
 
@@ -68,7 +67,7 @@ void vr_cuda_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w)
     assert(y.rows == x.rows && y.cols == x.cols && y.type == x.type);
     const vr_cuda_impl *impl = vr_cuda_begin(be);
     if (!impl) return;
-    vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w), "layernorm");
+    vr_cuda_launched(be, vr_gpu_layernorm(&impl->gpu, y, x, w));
     vr_watch_work(impl->watch, NULL, vr_work_moved(x, y));
 }
 
@@ -82,7 +81,7 @@ void vr_cuda_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, c
     const vr_segments keys = vr_cuda_segments(be, kv_rows->offsets, kv_rows->images);
     vr_cuda_impl     *impl = vr_cuda_begin(be);
     if (!impl) return;
-    vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras), "attention");
+    vr_cuda_launched(be, vr_gpu_attention(&impl->gpu, y, q, k, v, queries, keys, heads, extras));
     if (!impl->watch) return;
     vr_watch_work(impl->watch, NULL, vr_work_attention(y, q, k, v, q_rows, kv_rows));
     if (extras && extras->mean_keys.data) vr_watch_work(impl->watch, "mean_keys", vr_work_mean_keys(extras->mean_keys, k));
@@ -96,7 +95,7 @@ void vr_cuda_pool(vr_backend *be, vr_mat y, vr_mat x, const vr_rows *rows, vr_po
     const int        *patches = how.patches ? vr_cuda_upload(be, how.patches, (size_t)rows->images * sizeof *patches) : NULL;
     vr_cuda_impl     *impl = vr_cuda_begin(be);
     if (!impl) return;
-    vr_cuda_launched(be, vr_gpu_pool(&impl->gpu, y, x, all.offsets, how.kind, how.row, how.prefix, how.size, patches), "pool");
+    vr_cuda_launched(be, vr_gpu_pool(&impl->gpu, y, x, all.offsets, how.kind, how.row, how.prefix, how.size, patches));
     vr_watch_work(impl->watch, NULL, vr_work_moved(x, y));
 }
 
@@ -106,6 +105,6 @@ void vr_cuda_gather(vr_backend *be, vr_mat y, vr_mat x, const int *index)
     const int    *there = y.rows ? vr_cuda_upload(be, index, (size_t)y.rows * sizeof *index) : NULL;
     vr_cuda_impl *impl = vr_cuda_begin(be);
     if (!impl || !there) return;
-    vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there), "gather");
+    vr_cuda_launched(be, vr_gpu_gather(&impl->gpu, y, x, there));
     vr_watch_work(impl->watch, NULL, vr_work_moved(y, y));
 }

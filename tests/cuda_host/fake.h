@@ -4,6 +4,7 @@
  *   VITRUN_FAKE_CUDA_STREAMS=now|late         work runs when it is queued, or as late as CUDA's rules allow
  *   VITRUN_FAKE_CUDA_ORDER=ascending|descending|shuffled[:SEED]
  *   VITRUN_FAKE_CUDA_FAIL=N[:CODE]            call N (from 1) fails with that cudaError_t, or with the one that fits it
+ *   VITRUN_FAKE_CUDA_FAULT=NAME               the first kernel with NAME in its name reads what it must not, when it runs
  *   VITRUN_FAKE_CUDA_COUNT=FILE               how many calls there were, written at exit
  *   VITRUN_FAKE_CUDA_LOG=FILE                 a line for each launch and copy
  *   VITRUN_FAKE_CUDA_LEAKS=fatal|quiet        what is alive at exit is told on stderr; fatal: exit code 97 too

@@ -57,7 +57,7 @@ struct world {
     long                        count = 0, fail_at = 0;
     int                         fail_code = 0, devices = 1, cc = 90, queues = 0;
     size_t                      memory = (size_t)16 << 30;
-    const char                 *count_file = nullptr;
+    const char                 *count_file = nullptr, *fault = nullptr;
     FILE                       *log = nullptr;
     std::set<std::string>       only; // the kernels that compute; empty: all
     world();
@@ -101,6 +101,7 @@ world::world()
     devices = (int)number("VITRUN_FAKE_CUDA_DEVICES", devices);
     cc = (int)number("VITRUN_FAKE_CUDA_CC", cc);
     memory = (size_t)number("VITRUN_FAKE_CUDA_MEMORY", (long)memory);
+    fault = getenv("VITRUN_FAKE_CUDA_FAULT");
     count_file = getenv("VITRUN_FAKE_CUDA_COUNT");
     if ((s = getenv("VITRUN_FAKE_CUDA_ONLY"))) {
         std::stringstream list(s);
@@ -300,6 +301,7 @@ void queue_launch(const vr_emu::shape &s, cudaStream_t stream, const void *kerne
     for (size_t i = 0; i < args.size(); i++)
         if (args[i].plain && args[i].p && !w().device.inside(args[i].p) && !is_pinned(args[i].p))
             wrong = std::string(s.name) + ": pointer " + std::to_string(i) + " of the arguments is host memory";
+    if (w().fault && strstr(s.name, w().fault)) wrong = std::string(s.name) + " was told to fault";
     auto work = [s, body, wrong] {
         if (!wrong.empty()) return break_context(cudaErrorIllegalAddress, wrong, true);
         if (!computes(s.name)) return;
@@ -800,6 +802,9 @@ static const struct {
     ERROR(cudaErrorNotReady, "device not ready"),
     ERROR(cudaErrorIllegalAddress, "an illegal memory access was encountered"),
     ERROR(cudaErrorLaunchOutOfResources, "too many resources requested for launch"),
+    ERROR(cudaErrorLaunchTimeout, "the launch timed out and was terminated"),
+    ERROR(cudaErrorIllegalInstruction, "an illegal instruction was encountered"),
+    ERROR(cudaErrorMisalignedAddress, "misaligned address"),
     ERROR(cudaErrorLaunchFailure, "unspecified launch failure"),
     ERROR(cudaErrorNotSupported, "operation not supported"),
     ERROR(cudaErrorUnknown, "unknown error"),

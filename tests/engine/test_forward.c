@@ -25,6 +25,7 @@ static vitrun *open_model(const char *model, int threads, int budget)
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = model, o.threads = threads, o.token_budget = budget;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     return v;
@@ -70,6 +71,7 @@ Test(forward, images_of_different_sizes_share_a_call, .init = make_pixels)
     vitrun          *v;
     vitrun_error     e = {0};
     vitrun_options   o = vitrun_defaults();
+    o.device = "cpu";
     o.model = "tests/golden/models/hf_vit", o.more_sizes = sizes, o.more_sizes_count = 3;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     const size_t n = (size_t)vitrun_about(v)->classes;
@@ -104,6 +106,7 @@ Test(forward, block_outputs_of_all_micro_batches, .init = make_pixels)
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = "tests/golden/models/hf_vit", o.keep_blocks = 1, o.token_budget = 40;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     cr_assert_eq(vitrun_run(v, logits, pointers, NULL, IMAGES, &e), VITRUN_OK, "%s", e.text);

@@ -26,6 +26,7 @@ static vitrun *open_with(const char *path, const vitrun_merge *merge, int thread
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = path, o.merge = merge, o.threads = threads, o.token_budget = budget, o.keep_blocks = keep;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     return v;
@@ -147,6 +148,7 @@ Test(merge, what_cannot_be_is_refused)
         vitrun        *v;
         vitrun_error   e = {0};
         vitrun_options o = vitrun_defaults();
+        o.device = "cpu";
         o.model = cases[i].model, o.merge = &cases[i].merge;
         cr_expect_eq(vitrun_open(&v, &o, &e), VITRUN_USAGE, "case %zu: %s", i, e.text);
         cr_expect(strstr(e.text, cases[i].words), "case %zu: %s", i, e.text);

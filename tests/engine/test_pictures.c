@@ -34,6 +34,7 @@ static vitrun *open_with(const char *preprocessor)
         scratch_text("preprocessor_config.json", preprocessor);
     else
         copy("preprocessor_config.json");
+    o.device = "cpu";
     o.model = scratch_path("."), o.threads = 1;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     return v;
@@ -113,6 +114,7 @@ Test(pictures, a_failed_run_does_not_spoil_the_next)
     int                      answers = 0;
     vitrun                  *v;
     ops.get = get;
+    o.device = "cpu";
     o.model = good, o.threads = 1, o.keep_blocks = 1;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     v->backend.ops = &ops;
@@ -133,6 +135,7 @@ Test(pictures, a_run_of_nothing)
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = good, o.threads = 1, o.keep_blocks = 1;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     cr_expect_eq(vitrun_run(v, out, NULL, NULL, 0, &e), VITRUN_OK, "%s", e.text);
@@ -195,6 +198,7 @@ Test(pictures, one_side_is_no_size)
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = good, o.image_width = 16;
     cr_expect_eq(vitrun_open(&v, &o, &e), VITRUN_USAGE);
     cr_expect(strstr(e.text, "0x16"), "%s", e.text);
@@ -232,6 +236,7 @@ Test(pictures, many_settings_give_what_each_gives_alone)
     vitrun_options            o = vitrun_defaults();
     vitrun                   *v;
     int                       number[3] = {0};
+    o.device = "cpu";
     o.model = good, o.threads = 2;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     for (int k = 1; k < 3; k++) cr_assert_eq(vitrun_add_merge(v, &ways[k], &number[k], &e), VITRUN_OK, "%s", e.text);

@@ -28,6 +28,7 @@ static vitrun *open_with(const vitrun_merge *merge, const char *features, int th
     vitrun        *v;
     vitrun_error   e = {0};
     vitrun_options o = vitrun_defaults();
+    o.device = "cpu";
     o.model = model, o.merge = merge, o.threads = threads, o.keep_trace = keep_trace, o.features = features;
     cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
     return v;
@@ -269,6 +270,7 @@ Test(features, a_classifier_on_top_gives_the_logits, .init = make_pixels)
         vitrun        *v, *w;
         vitrun_error   e = {0};
         vitrun_options o = vitrun_defaults();
+        o.device = "cpu";
         o.model = cases[i].path;
         cr_assert_eq(vitrun_open(&v, &o, &e), VITRUN_OK, "%s", e.text);
         o.features = "logits-input";
@@ -295,6 +297,7 @@ Test(features, patches_need_restored_tokens, .init = make_pixels)
     cr_expect_eq(vitrun_about(v)->outputs, PATCHES * DIM);
     run(v, IMAGES);
     vitrun_close(v);
+    o.device = "cpu";
     o.model = model, o.features = "patches";
     for (int m = 1; m < METHODS; m++) {
         o.merge = &methods[m];

@@ -232,6 +232,7 @@ Test(checkpoint, mutants_are_refused_by_name)
         scratch_begin();
         write_mutant(m);
         scratch_write("config.json", config, length);
+        o.device = "cpu";
         o.model = scratch_path("."), o.strict = m->strict, o.threads = 1;
         cr_expect_eq(vitrun_open(&v, &o, &e), m->code, "%s: code %d, %s", m->what, e.code, e.text);
         if (m->words) cr_expect(strstr(e.text, m->words), "%s: \"%s\" is not in: %s", m->what, m->words, e.text);

@@ -12,7 +12,8 @@ VITRUN=$BUILD/vitrun
 TINY=$GOLDEN/models/timm_cls # ten classes, 32x32 pixels
 DEMO=$ROOT/weights/dinov2_small_imagenette
 SUITE=$(basename "$0" .sh)
-unset VITRUN_PLUGIN_PATH VITRUN_MODEL VITRUN_DATA VITRUN_THREADS VITRUN_DEVICE VITRUN_DTYPE VITRUN_ISA NO_COLOR
+unset VITRUN_PLUGIN_PATH VITRUN_MODEL VITRUN_DATA VITRUN_THREADS VITRUN_DTYPE VITRUN_ISA NO_COLOR
+export VITRUN_DEVICE=cpu # whatever GPU there is, unless a test says otherwise
 T=$(mktemp -d) || exit 1
 trap 'chmod -R u+rwx "$T" 2>/dev/null; rm -rf "$T"' EXIT
 code=0

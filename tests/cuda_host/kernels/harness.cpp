@@ -169,7 +169,7 @@ void order_end(const std::string &what)
     if (error) vr_fake::reset();
 }
 
-vr_gpu test_gpu() { return {NULL, 2, 227 << 10}; }
+vr_gpu test_gpu() { return {NULL, 2, 227 << 10, false, NULL}; }
 
 /* ---- verdicts ---- */
 
