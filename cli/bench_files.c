@@ -33,7 +33,8 @@ static vr_status run_pass(files *f, vr_stages *out, const bench *b, vitrun *v, b
 {
     pass p = {.f = f};
     cli_progress_start(&f->progress, b->o, compute ? "files to answers" : "decoding alone", b->name_count);
-    vr_classify_files(v, &v->used, compute, NULL, (const char *const *)b->names, b->name_count, f->batch, one_more, &p, out, err);
+    vr_classify_files(v, &v->used, compute, NULL, (const char *const *)b->names, b->name_count, f->batch, one_more, &p, out,
+                      err);
     cli_progress_end(&f->progress);
     if (!err->code && out->pictures == out->failed && !cli_stop_signal)
         return vr_fail(err, VR_E_IMAGE, "no-picture", "none of the %zu pictures could be read: %s", out->pictures, p.sentence);

@@ -90,7 +90,7 @@ static const struct {
               {"tf32", 5e-6, 1e-5, 0.05},
               {"f16", 1e-5, 2e-5, 0.05},
               {"bf16", 5e-4, 5e-3, 0.4},
-              {"int8", 5e-3, 5e-2, 0.4}};
+              {"int8", 2.5e-3, 5e-3, 0.4}};
 
 double vr_golden_tolerance(bool reduced)
 {

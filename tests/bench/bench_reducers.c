@@ -78,7 +78,8 @@ static void measure(int images, int C)
     for (int r = 0; r < most.rows; r++) in.size[r] = 1;
     metric = matrix(most.rows, 64), hidden = matrix(most.rows, 4 * C), scores = numbers((size_t)most.rows, 1);
     float *weight = numbers((size_t)(4 * C * C), 0.01f);
-    if (be.ops->reserve_reduction(&be, &most, NULL) || be.ops->pack(&be, &fc1, weight, NULL, 4 * C, C, VR_LAYER_OF_BLOCK, NULL) ||
+    if (be.ops->reserve_reduction(&be, &most, NULL) ||
+        be.ops->pack(&be, &fc1, weight, NULL, 4 * C, C, VR_LAYER_OF_BLOCK, NULL) ||
         be.ops->pack(&be, &fc2, weight, NULL, C, 4 * C, VR_LAYER_OF_BLOCK, NULL))
         exit(1);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)

@@ -51,7 +51,9 @@ Test(pack, rows_as_they_come)
                 vr_weight   whole, rows;
                 vr_error    err = {0};
                 cr_assert_eq(be.ops->pack(&be, &whole, weight, bias, out, in, VR_LAYER_OF_BLOCK, &err), VR_OK, "%s", err.text);
-                cr_assert_eq(be.ops->pack_rows(&be, &rows, &(vr_row_source){read_rows, &s}, bias, out, in, VR_LAYER_OF_BLOCK, &err), VR_OK);
+                cr_assert_eq(
+                    be.ops->pack_rows(&be, &rows, &(vr_row_source){read_rows, &s}, bias, out, in, VR_LAYER_OF_BLOCK, &err),
+                    VR_OK);
                 cr_expect_eq(atomic_load(&read), out, "each row once");
                 vr_guarded a = apply(&be, &whole, &x), b = apply(&be, &rows, &x);
                 for (int i = 0; i < 3; i++)
@@ -73,7 +75,8 @@ Test(pack, the_first_row_that_fails)
         const shelf s = {weight, OUT, IN, 300, 500, &read};
         vr_weight   w;
         vr_error    err = {0};
-        cr_expect_eq(be.ops->pack_rows(&be, &w, &(vr_row_source){read_rows, &s}, NULL, OUT, IN, VR_LAYER_OF_BLOCK, &err), VR_E_IO);
+        cr_expect_eq(be.ops->pack_rows(&be, &w, &(vr_row_source){read_rows, &s}, NULL, OUT, IN, VR_LAYER_OF_BLOCK, &err),
+                     VR_E_IO);
         cr_expect_str_eq(err.text, "row 300");
         cr_expect(w.data == NULL && w.bias == NULL);
         be.ops->close(&be);
