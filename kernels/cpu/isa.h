@@ -35,6 +35,7 @@ typedef struct {
     const float       *add;  /* [rows, cols] or NULL; may be y */
     size_t             y_stride, x_stride, add_stride;
     int                cols, depth;
+    int                next;     /* panels on lies the one that this thread takes next, as far as can be told; 0: it cannot */
     vr_dtype           y_type;   /* VR_F32, or the kernels' activations */
     const vr_rounding *rounding; /* [rows] of x; NULL where it is not bytes */
     vr_act             act;

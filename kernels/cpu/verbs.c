@@ -84,6 +84,7 @@ void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_ac
                                  .add_stride = y.stride,
                                  .cols = w->out,
                                  .depth = w->in,
+                                 .next = vr_threads_count(impl->crew),
                                  .y_type = y.type,
                                  .act = act},
                         .multiply = w->type == VR_I8 ? impl->bytes->gemm : impl->kernels->gemm,

@@ -82,6 +82,7 @@ int main(int argc, char **argv)
     work           w = {.batch = atoi(argv[3])};
     o.model = argv[1];
     o.threads = atoi(argv[2]);
+    o.dtype = getenv("STEP_DTYPE");
     if (argc == 8) merge.method = argv[6], merge.tau = argv[7], o.merge = &merge;
     if (vitrun_open(&v, &o, &e)) {
         fprintf(stderr, "step: %s\n", e.text);

@@ -62,8 +62,9 @@ INLINE void sum_up(const element *left, size_t stride, const float *right, int d
 }
 
 void VR_NAME(vr_tile)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                      int rows, int vecs)
+                      int rows, int vecs, tile_ahead ahead)
 {
+    (void)ahead; /* what it would gain here has not been measured */
     const bool   lower = rows > SIDE, wide = vecs > 1;
     const size_t bytes = out_stride * sizeof *out;
     _tile_zero(0);

@@ -86,7 +86,8 @@ static void multiply(float *out, size_t out_stride, const element *left, size_t 
 {
     for (int col = 0; col < cols; col += PANEL) {
         int vecs = cols - col > VEC ? 2 : 1;
-        VR_NAME(vr_tile)(out + col, out_stride, left, left_stride, right, depth, rows, vecs);
+        VR_NAME(vr_tile)
+        (out + col, out_stride, left, left_stride, right, depth, rows, vecs, (tile_ahead){(const char *)right, 0});
         right += vr_groups(depth, KIND) * PANEL;
     }
 }

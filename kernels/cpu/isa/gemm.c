@@ -106,6 +106,16 @@ static void finish_column(const vr_gemm *g, const float *sums, const float *pane
     for (; i < rows; i++) finish_rows(g, sums + i * PANEL, &c, row + i, 1, from, count);
 }
 
+/* The share of the next panel that is fetched while tile t of `tiles` is computed.  Panels come from memory once; by itself the
+ * processor fetches one only when its first tile is under way (Ice Lake: 9 to 12 % of the time). */
+INLINE tile_ahead share_of_next(const vr_gemm *g, const float *w, int panel, int t, int tiles)
+{
+    const size_t groups = vr_groups(g->depth, WEIGHTS), words = vr_panel_words(g->depth, PANEL, WEIGHTS);
+    const size_t pace = words * sizeof *w / (groups * (size_t)tiles) + 1;
+    if (g->next == 0 || panel + g->next >= (g->cols + PANEL - 1) / PANEL) return (tile_ahead){(const char *)w, 0};
+    return (tile_ahead){(const char *)(w + (size_t)g->next * words) + (size_t)t * groups * pace, pace};
+}
+
 void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
 {
     _Alignas(64) float sums[TILE * PANEL];
@@ -119,7 +129,8 @@ void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
         const int      start = tile_start(row, from + rows, most);
         const element *x = (const element *)g->x + (size_t)start * g->x_stride;
         const float   *done = sums + (row - start) * PANEL;
-        VR_NAME(vr_tile)(sums, PANEL, x, g->x_stride, w, g->depth, SAME_ROWS ? most : count, vecs);
+        VR_NAME(vr_tile)
+        (sums, PANEL, x, g->x_stride, w, g->depth, SAME_ROWS ? most : count, vecs, share_of_next(g, w, panel, t, tiles));
         for (int j = 0; j < cols; j += VEC)
             finish_column(g, done + j, w, row, count, first + j, cols - j < VEC ? cols - j : VEC);
     }

@@ -43,7 +43,17 @@ INLINE vec right_of(const float *group, int step) { return (void)step, vec_load(
 #endif
 INLINE vec left_of(const element *x, int step) { return vec_all(x[step]); }
 INLINE vec last_left_of(const element *x) { return vec_all(*x); }
+#if defined(VR_WIDENED) && (defined(VR_ISA_avx512) || defined(VR_ISA_avx2))
+/* Left to choose the instruction's form, gcc 12 lets sums wander between registers and keeps half of them in memory: half the
+ * speed. */
+INLINE vec dot(vec sum, vec a, vec b)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+#else
 INLINE vec dot(vec sum, vec a, vec b) { return vec_fma(a, b, sum); }
+#endif
 #endif
 
 #if defined(WHOLE)
@@ -71,13 +81,15 @@ INLINE void multiply(number (*sum)[TILE_VECS], const element *const *base, size_
 }
 
 INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const element *left, size_t left_stride, const float *right,
-                 int depth)
+                 int depth, tile_ahead ahead)
 {
     number         sum[TILE][TILE_VECS];
     const element *base[POINTERS];
     UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] = left + (size_t)(3 * i) * left_stride;
     UNROLL for (int i = 0; i < rows; i++) { UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = (number){0}; }
     for (int k = 0; k < depth / GROUP; k++) {
+        __builtin_prefetch(ahead.at);
+        ahead.at += ahead.pace;
         UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, left_stride, right, rows, vecs, step, false);
         right += PANEL;
         UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] += GROUP;
@@ -89,13 +101,14 @@ INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const elemen
     }
 }
 
-typedef void (*tile_fn)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth);
+typedef void (*tile_fn)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
+                        tile_ahead ahead);
 
 #define TILE_FN(rows, vecs)                                                                                  \
     static void tile_##vecs##_##rows(float *out, size_t out_stride, const element *left, size_t left_stride, \
-                                     const float *right, int depth)                                          \
+                                     const float *right, int depth, tile_ahead ahead)                        \
     {                                                                                                        \
-        tile(rows, vecs, out, out_stride, left, left_stride, right, depth);                                  \
+        tile(rows, vecs, out, out_stride, left, left_stride, right, depth, ahead);                           \
     }
 #define TILE_NAME(rows, vecs) tile_##vecs##_##rows,
 #define TO_6(X, v)            X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v)
@@ -111,7 +124,7 @@ EACH_ROWS(TILE_FN, 2)
 static const tile_fn table[TILE_VECS][TILE] = {{EACH_ROWS(TILE_NAME, 1)}, {EACH_ROWS(TILE_NAME, 2)}};
 
 void VR_NAME(vr_tile)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                      int rows, int vecs)
+                      int rows, int vecs, tile_ahead ahead)
 {
-    table[vecs - 1][rows - 1](out, out_stride, left, left_stride, right, depth);
+    table[vecs - 1][rows - 1](out, out_stride, left, left_stride, right, depth, ahead);
 }

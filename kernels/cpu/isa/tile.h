@@ -23,9 +23,15 @@ INLINE void VR_NAME(vr_tile_begin)(int rows) { (void)rows; }
 INLINE void VR_NAME(vr_tile_end)(void) {}
 #endif
 
+/* What is fetched into the cache meanwhile: `pace` bytes from `at` on for each group of the depth. */
+typedef struct {
+    const char *at;
+    size_t      pace; /* 0: nothing, and `at` is memory that is used anyway */
+} tile_ahead;
+
 /* out [rows, vecs * VEC], of which AMX may write all PANEL columns; left [rows, depth]; right [groups, PANEL] */
 void VR_NAME(vr_tile)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                      int rows, int vecs);
+                      int rows, int vecs, tile_ahead ahead);
 
 /* Rows first .. first+count-1 of such a run end at `end`: the product's first row. */
 INLINE int tile_start(int first, int end, int most) { return SAME_ROWS && first > end - most ? end - most : first; }
