@@ -121,7 +121,7 @@ run_part() {
         cat "$SCRATCH/log" 2>/dev/null
     } >>"$LOG"
     rm -f "$SCRATCH/why" "$SCRATCH/log"
-    echo "$part: $(sed -n 's/.*"verdict":"\([^"]*\)".*/\1/p' "$rows" | grep . | sort | uniq -c | tr -s ' \n' ' ' | sed 's/ $//')${note:+ ($note)}"
+    echo "$part: $(sed -n 's/.*"verdict":"\([^"]*\)".*/\1/p' "$rows" | grep . | sort | uniq -c | tr -s ' \n' ' ' | sed 's/^ //;s/ $//')${note:+ ($note)}"
     ! grep -q '"verdict":"failed' "$rows"
 }
 
