@@ -75,7 +75,8 @@ endif
 ifeq ($(CUDA)$(NVCC),1)
 $(error CUDA=1, but nvcc is neither on the PATH nor in /usr/local/cuda/bin; name it with NVCC=...)
 endif
-CUDA_INC  := $(if $(NVCC),$(abspath $(dir $(NVCC))../include))
+# NVCC may be a name on the PATH, with a compiler cache before it.
+CUDA_INC  := $(if $(NVCC),$(abspath $(dir $(shell command -v $(lastword $(NVCC))))../include))
 CH_BASE_C := kernels/base.c kernels/trace.c kernels/profile.c
 CUDA_OBJ  := $(patsubst %,$(BUILD)/%.o,$(wildcard kernels/cuda/*.cu)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/cuda/*.c) $(CH_BASE_C))
 

@@ -41,10 +41,11 @@ check 'no such part' all test "$code" -eq 2 -- says 'there is no part nonsense'
 find "$HERE/golden/models" -mindepth 1 -maxdepth 1 ! -name timm_cls ! -name timm_avg -exec rm -r {} +
 find "$HERE/golden/reduced" -type f ! -name 'cls_tome_r4*' -delete
 emulated() { bare CHECK_PLUGIN="$BUILD/cuda_host/vitrun-cuda.so" VITRUN_FAKE_CUDA_CC=80 "$@"; }
-emulated "$HERE/check.sh" device golden-f32 invariance sanitizer speed peers-latency
+emulated "$HERE/check.sh" device golden-f32 invariance sanitizer speed kernels peers-latency
 check 'emulated: fine' test "$code" -eq 0
 check 'emulated: golden cases' row_says golden-f32 'passed (emulated)'
 check 'emulated: invariance' row_says invariance 'passed (emulated)'
+check 'emulated: kernels of merging' grep -q '"name":"mame, decide","value":[0-9.]*,' "$RESULTS/gpu-check.json"
 check 'emulated: no figure is judged' test "$(verdicts)" = 'emulated,passed (emulated),skipped'
 check 'emulated: no row names a GPU' test "$(grep -o '"on":"[^"]*"' "$RESULTS/gpu-check.json" | sort -u | paste -sd' ')" = \
     '"on":"no GPU: emulated on a CPU" "on":"none"'
@@ -61,7 +62,7 @@ cp "$HERE/golden/models/timm_avg/config.json" "$HERE/golden/models/timm_cls/conf
 emulated OUT="$T/out folder" "$HERE/check.sh" golden-f32
 check 'a wrong answer fails' all test "$code" -eq 1 -- grep -q 'FAIL models/timm_cls' "$T/out folder/gpu-check.md"
 
-# What becomes of figures, whose must and goal are given; and of bench --kernels, as a program in its place prints it.
+# What becomes of figures, whose must and goal are given; and of bench's, as a program in its place prints them.
 judged() { EMULATED=no bash -c '. tests/gpu/results.sh; judged "$@"' - "$@"; }
 is() { test "$(judged "${@:2}")" = "$1"; }
 check 'more is better' all is 'goal met' 1.25 1.0 1.25 more -- is 'must met, goal missed' 1.2 1.0 1.25 more -- is missed 0.99 1.0 1.25 more
@@ -69,14 +70,35 @@ check 'less is better' all is 'goal met' 0.4 0.7 0.40 less -- is 'must met, goal
 check 'a goal alone' all is 'goal missed' 11999 '' 12000 more -- is 'not measured' '' '' 12000 more -- is '' 5 '' '' ''
 cat >"$HERE/vitrun" <<'END'
 #!/bin/sh
+printf '%s\n' "$*" >>"$SCRATCH/asked"
 case $* in
-*--help*) echo --kernels --synthetic ;;
-*) printf '%s\n' verb,kernel,launches,ms,share,bytes,bytes_per_s,flops,flops_per_s '"a, b",linear,,48,9,0.9,1,1,1,1' '"a, b",mame,decide,8,1,0.045,1,1,0,0' '"a, b",mare,,1,1,0.02,1,1,0,0' ;;
+*'--kernels --format csv'*) printf '%s\n' ms,model,new,verb,kernel,launches,share,flops \
+    '48,"a, ""b"", c",x,linear,matmul,48,0.9,1' '1,m,x,mame,decide,8,0.045,0' '1,m,x,mame,merge,8,0.02,0' \
+    '2,"m",x,attention,fast,12,0.02,19075399680' '0.5,m,x,rest,,0,0.015,0' ;;
+*'--dtype f16,bf16'*) echo 'no room for it' >&2; exit 6 ;;
+*--json*) printf '%s\n' '[' '{"merge":"none","input":"photographs","dtype":"f16","batch":7,"img_per_s":12.5,"ms_p50":1,"ms_p90":2,"gmacs":3,"samples_ms":[1,2]}' ']' ;;
 esac
 END
-mkdir "$T/scratch"
-run env HERE="$HERE" ON=stub EMULATED=no DRIVER=1 LIBRARIES=/nowhere bash "$HERE/check.sh" --inside kernels "$T/scratch"
+cat >"$T/python" <<'END'
+#!/bin/sh
+[ "$1" = -c ] || printf "torch's SDPA by cudnn_attention\t1000\tus\tnote\ntorch's SDPA by math\tdid not work here\t\tnote\n" >"$4"
+END
+chmod +x "$T/python" && mkdir "$T/scratch"
+part() { run env HERE="$HERE" ON=stub EMULATED=no DRIVER=1 LIBRARIES=/nowhere PYTHON="$T/python" SCRATCH="$T/scratch" bash "$HERE/check.sh" --inside "$1" "$T/scratch"; }
+part kernels
 check "merge kernels' share" all test "$code" -eq 0 -- prints '"value":6.50,"unit":"%","must":8,"goal":4,"verdict":"must met, goal missed"'
+check 'each kernel has its row' all prints '"name":"mame, merge","value":1,' -- prints '2.0 % of the step, 8 launches' -- \
+    prints '"name":"rest, not in any kernel","value":0.5,' -- test "$(grep -c '^{' "$T/out")" -eq 6
+part attention # five quarters of torch's flops a second
+check "attention beside torch's" all test "$code" -eq 0 -- prints '"value":1.250,"unit":"x","must":1.0,"goal":1.3,"verdict":"must met, goal missed"' -- \
+    prints '"value":"did not work here"'
+part speed
+check 'what bench tells, and what it could not' all test "$code" -eq 0 -- prints '"name":"DeiT-S, f16, batch 7, merging none","value":12.5,' -- \
+    prints '"verdict":"failed","note":"vitrun bench failed' -- says 'no room for it'
+check 'one lane and two' grep -q -e '-b 1024 --lanes 2' "$T/scratch/asked"
+sed -i 's/launches,share,/calls,share,/' "$HERE/vitrun"
+part kernels
+check 'a column that is not there' all test "$code" -eq 1 -- says 'no column launches'
 printf '#!/bin/sh\necho no such library >&2\nexit 127\n' >"$HERE/vitrun"
 bare OUT="$T/broken" "$HERE/check.sh" device golden-f32
 check 'a program that does not start is a failure' all test "$code" -eq 1 -- prints 'no such library' -- prints 'needs glibc'

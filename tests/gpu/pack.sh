@@ -70,7 +70,7 @@ changed=$(git status --porcelain --untracked-files=no 2>/dev/null | head -1)
     echo "version $("$build/vitrun" --version | awk '{ print $2; exit }')"
     echo "commit $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)${changed:+ and changes}"
     echo "packed $(date -u +%Y-%m-%dT%H:%MZ)"
-    echo "glibc $(newest "$pack"/vitrun "$pack"/golden_runner "$pack"/step "$pack"/lib/*)"
+    echo "glibc $(newest "$pack"/vitrun* "$pack"/golden_runner "$pack"/step "$pack"/lib/*)"
     echo "plugin $([ -n "${PLUGIN:-}" ] && echo yes || echo none)"
     echo "pictures $count, $origin"
 } >"$pack/about.txt"

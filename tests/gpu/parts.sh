@@ -1,10 +1,14 @@
 # The parts of check.sh.  Each prints its rows; it runs in a process of its own and may be stopped.  `skip WHY` leaves a part
-# that cannot be run here.  $SCRATCH is a folder for what is not to be kept.
+# that cannot be run here, `fail WHY` one that broke.  $SCRATCH is a folder for what is not to be kept.
 # shellcheck shell=bash
 
 skip() {
     echo "$*" >"$SCRATCH/why"
     exit 77
+}
+fail() {
+    echo "$*" >"$SCRATCH/why"
+    exit 1
 }
 only_on_a_gpu() { [ "$EMULATED" = no ] || skip 'an emulator has no speed, no memory of its own and no sanitizer'; }
 TINY=$HERE/golden/models/timm_cls # ten classes, 32 x 32 pixels, 4 blocks
@@ -124,55 +128,63 @@ part_sanitizer_races() { sanitizer sanitizer-races 'compute-sanitizer racecheck'
 
 # ---- speed, without Python ----
 
-# What bench runs on: the pack's photographs where it takes pictures.
-find_pictures() {
-    PICTURES=()
-    if ours vitrun bench --help | grep -q -e '--synthetic'; then PICTURES=("$HERE"/pictures/*); fi
-}
+# What vitrun bench writes; where it fails, its own last words are in the log.
+bench() { ours vitrun bench -q --device cuda "$@"; }
 
+# A row for each combination, on the pack's photographs.
 bench_rows() { # LABEL FLAG...
-    local label=$1
+    local label=$1 line
     shift
-    ours vitrun bench -q --json --device cuda "$@" "${PICTURES[@]}" | grep '"img_per_s":' | while IFS= read -r line; do
+    if ! bench --json "$@" "$HERE"/pictures/* >"$SCRATCH/bench"; then
+        say_verdict speed "$label ($*)" failed 'vitrun bench failed; gpu-check.log has what it said'
+    fi
+    grep '"img_per_s":' "$SCRATCH/bench" | while IFS= read -r line; do
         field() { sed "s/.*\"$1\":\"\{0,1\}\([^,\"]*\).*/\1/" <<<"$line"; }
-        say_value speed "$label, batch $(field batch), merging $(field merge)" "$(field img_per_s)" img/s \
-            "p50 $(field ms_p50) ms, p90 $(field ms_p90) ms, $(field dtype), pixels: $(field input), GMACs $(field gmacs)"
+        say_value speed "$label, $(field dtype), batch $(field batch), merging $(field merge)" "$(field img_per_s)" img/s \
+            "p50 $(field ms_p50) ms, p90 $(field ms_p90) ms, $(field input), GMACs $(field gmacs)"
     done
 }
 part_speed() {
-    find_pictures
+    local lanes
     if [ "$EMULATED" = yes ]; then
         bench_rows 'a tiny model' -m "$TINY" -b 1 -r 1 --min-seconds 0
         return
     fi
     bench_rows 'default model' -m "$HERE/model" -b 1,64,256
     bench_rows 'default model' -m "$HERE/model" -b 1,256 --merge mame --tau 0.8
+    bench_rows DeiT-B --arch deit_base_patch16_224 --random -b 1
+    bench_rows DeiT-B --arch deit_base_patch16_224 --random -b 256 --dtype f16,bf16,tf32,f32
+    for lanes in 1 2; do
+        bench_rows "DeiT-B, --lanes $lanes" --arch deit_base_patch16_224 --random -b 1024 --lanes $lanes
+        bench_rows "DeiT-B, --lanes $lanes" --arch deit_base_patch16_224 --random -b 1024 --lanes $lanes --merge mame --tau 0.8
+    done
     bench_rows DeiT-S --arch deit_small_patch16_224 --random -b 1,256
-    bench_rows DeiT-B --arch deit_base_patch16_224 --random -b 1,256
     bench_rows ViT-L --arch vit_large_patch16_224 --random -b 256 -r 5
 }
 
 # Most memory of GPU 0 in use while a command runs, in MiB.
 most_memory() {
     local used most=0
-    "$@" >/dev/null 2>&1 &
+    "$@" >/dev/null &
     while kill -0 $! 2>/dev/null; do
         used=$(nvidia-smi -i 0 --query-gpu=memory.used --format=csv,noheader,nounits)
         [ "${used:-0}" -le "$most" ] || most=$used
     done
     wait $! && echo "$most"
 }
-# The context is what a model of 60 kB takes, less the 32 MiB that cuBLASLt gets from us.
+# The context is what a model of 60 kB takes, less the 32 MiB that cuBLASLt gets from us.  Pixels do not matter here.
 part_memory() {
-    local tiny big
+    local tiny big lanes name='device memory above the context, DeiT-B, batch 1,024'
     only_on_a_gpu
     command -v nvidia-smi >/dev/null || skip 'nvidia-smi is not there'
-    find_pictures
-    tiny=$(most_memory ours vitrun bench -m "$TINY" --device cuda -b 1 --min-seconds 4 "${PICTURES[@]}")
-    big=$(most_memory ours vitrun bench --arch deit_base_patch16_224 --random --device cuda --fp16 -b 1024 --min-seconds 5 "${PICTURES[@]}")
-    [ -n "$tiny" ] && [ -n "$big" ] || skip 'bench failed'
-    say_value memory 'device memory above the context, DeiT-B, batch 1,024' \
-        "$(awk -v b="$big" -v t="$tiny" 'BEGIN { printf "%.3f", (b - t + 32) * 1.048576e-3 }')" GB "$big MiB in use; $tiny MiB with a tiny model, 32 of them ours"
+    tiny=$(most_memory bench -m "$TINY" -b 1 --lanes 1 --synthetic --min-seconds 4) || fail 'vitrun bench failed on a tiny model'
+    for lanes in 2 1; do
+        big=$(most_memory bench --arch deit_base_patch16_224 --random --fp16 -b 1024 --lanes $lanes --synthetic --min-seconds 5) ||
+            fail "vitrun bench of DeiT-B, batch 1024, failed with --lanes $lanes"
+        say_value memory "$name$([ $lanes -eq 2 ] || echo ', --lanes 1')" \
+            "$(awk -v b="$big" -v t="$tiny" 'BEGIN { printf "%.3f", (b - t + 32) * 1.048576e-3 }')" GB \
+            "$big MiB in use; $tiny MiB with a tiny model, 32 of them ours"
+    done
 }
 
 seconds_of() { # COMMAND...
@@ -184,28 +196,48 @@ part_cold() {
     local model=$HERE/model picture
     picture=$(ls -d "$HERE"/pictures/* | head -1)
     [ "$EMULATED" = no ] || model=$TINY
-    say_value cold 'cold start to first logits, default model' \
-        "$(for _ in 1 2 3 4 5 6 7; do seconds_of ours vitrun classify -q -k 1 --device cuda -m "$model" "$picture"; done | median)" s \
-        'whole process, median of 7, files cached'
+    for _ in 1 2 3 4 5 6 7; do
+        seconds_of ours vitrun classify -q -k 1 --device cuda -m "$model" "$picture" || fail 'vitrun classify failed'
+    done >"$SCRATCH/seconds"
+    say_value cold 'cold start to first logits, default model' "$(median <"$SCRATCH/seconds")" s 'whole process, median of 7, files cached'
 }
 
 # ---- kernel by kernel ----
 
-kernels_csv() { # FLAG...: the rows of bench --kernels; what counts is said by the end of a row: verb,kernel,launches,ms,share,...
-    ours vitrun bench --help | grep -q -e '--kernels' || skip 'bench has no --kernels'
-    ours vitrun bench --kernels -q --format csv --device cuda "$@" "${PICTURES[@]}" >"$SCRATCH/kernels" || skip 'bench --kernels failed'
-    sed 1d "$SCRATCH/kernels" >&2
+# The rows of bench --kernels, on the pack's photographs: verb, kernel, launches, ms, share and flops, separated by tabs.
+# Columns are found by their names; commas between quotes separate nothing.
+kernel_rows() { # FLAG...
+    bench --kernels --format csv "$@" "$HERE"/pictures/* >"$SCRATCH/csv" || fail 'vitrun bench --kernels failed'
+    awk -v wanted='verb kernel launches ms share flops' '
+        function cells(line,   i, c, inside, tabbed) {
+            for (i = 1; i <= length(line); i++) {
+                c = substr(line, i, 1)
+                if (c == "\"") inside = !inside
+                else tabbed = tabbed (c == "," && !inside ? "\t" : c)
+            }
+            return split(tabbed, cell, "\t")
+        }
+        BEGIN { n = split(wanted, name, " ") }
+        NR == 1 {
+            for (i = cells($0); i > 0; i--) at[cell[i]] = i
+            for (i = 1; i <= n; i++) if (!(name[i] in at)) { print "bench --kernels has no column " name[i] > "/dev/stderr"; exit 1 }
+            next
+        }
+        { cells($0); for (i = 1; i <= n; i++) printf "%s%s", cell[at[name[i]]], i < n ? "\t" : "\n" }
+        ' "$SCRATCH/csv" >"$SCRATCH/kernels" || fail 'what bench --kernels prints is not what was expected'
+    cat "$SCRATCH/kernels" >&2
 }
 part_kernels() {
-    local verb kernel ms share
-    only_on_a_gpu
-    find_pictures
-    kernels_csv --arch deit_base_patch16_224 --random --fp16 -b 256 --merge mame --tau 0.8
-    say_value kernels "merge kernels' share of the step" "$(awk -F, 'NR > 1 && $(NF - 8) ~ /^(mame|tome|evit|diffrate|mare)/ { n += $(NF - 4) }
-        END { printf "%.2f", 100 * n }' "$SCRATCH/kernels")" % 'DeiT-B, batch 256, MaMe, tau 0.8'
-    while IFS=, read -r verb kernel ms share; do
-        say_value kernels "$verb${kernel:+: $kernel}" "$ms" ms "$(awk -v s="$share" 'BEGIN { printf "%.1f", 100 * s }') % of the step"
-    done < <(awk -F, 'NR > 1 { print $(NF - 8) "," $(NF - 7) "," $(NF - 5) "," $(NF - 4) }' "$SCRATCH/kernels")
+    local verb kernel launches ms share of='DeiT-B, f16, batch 256, MaMe, tau 0.8'
+    local flags=(--arch deit_base_patch16_224 --random --fp16 -b 256 --merge mame --tau 0.8)
+    [ "$EMULATED" = no ] || { of='a tiny model' flags=(-m "$TINY" -b 1 -r 1 --min-seconds 0 --merge mame --tau 0.5); }
+    kernel_rows "${flags[@]}"
+    say_value kernels "merge kernels' share of the step" \
+        "$(awk -F'\t' '$1 == "mame" { share += $5 } END { printf "%.2f", 100 * share }' "$SCRATCH/kernels")" % "$of, one lane"
+    while IFS=$'\t' read -r verb kernel launches ms share _; do
+        say_value kernels "$verb, ${kernel/#-/not in any kernel}" "$ms" ms \
+            "$(awk -v s="$share" 'BEGIN { printf "%.1f", 100 * s }') % of the step, $launches launches"
+    done < <(awk -F'\t' -v OFS='\t' '$2 == "" { $2 = "-" } { print }' "$SCRATCH/kernels") # read would skip an empty one
 }
 
 # ---- beside torch ----
@@ -232,11 +264,10 @@ part_attention() {
     peers attention attention || return
     cudnn=$(awk -F'\t' '/cudnn/ && $2 + 0 > 0 { print $2 }' "$SCRATCH/measured")
     [ -n "$cudnn" ] || skip "torch's SDPA by cuDNN does not work here"
-    find_pictures
-    kernels_csv --arch deit_base_patch16_224 --random --fp16 -b 64
+    kernel_rows --arch deit_base_patch16_224 --random --fp16 -b 64
     # By useful flops a second, since our attention's calls are of as many images as fit the plan.
-    say_value attention "attention, 197 tokens, head 64, batch 64: speed / cuDNN's SDPA" "$(awk -F, -v us="$cudnn" '
-        NR > 1 && $(NF - 8) == "attention" { ms += $(NF - 5); flops += $(NF - 1) }
+    say_value attention "attention, 197 tokens, head 64, batch 64: speed / cuDNN's SDPA" "$(awk -F'\t' -v us="$cudnn" '
+        $1 == "attention" { ms += $4; flops += $6 }
         END { if (ms > 0) printf "%.3f", flops / (ms * 1e-3) / (4 * 64 * 12 * 197 * 197 * 64 / (us * 1e-6)) }' "$SCRATCH/kernels")" x \
         'by useful flops a second, DeiT-B, the last block with its class rows alone included'
 }

@@ -220,8 +220,8 @@ def cold_start(folder, label, rows, args):
     seconds = []
     for _ in range(7):
         start = time.perf_counter()
-        subprocess.run([os.path.join(HERE, "vitrun"), "classify", "-q", "-k", "1", "-m", folder, picture], check=True,
-                       stdout=subprocess.DEVNULL, env={**os.environ, "LD_LIBRARY_PATH": args.library_path})
+        subprocess.run([os.path.join(HERE, "vitrun"), "classify", "-q", "-k", "1", "--device", args.device, "-m", folder, picture],
+                       check=True, stdout=subprocess.DEVNULL, env={**os.environ, "LD_LIBRARY_PATH": args.library_path})
         seconds.append(time.perf_counter() - start)
     rows.add(f"cold start to first logits, {label}", statistics.median(seconds), "s",
              f"vitrun classify of one photograph, whole process, files cached; first {seconds[0]:.2f}, least {min(seconds):.2f}")
