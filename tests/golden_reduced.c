@@ -184,7 +184,7 @@ static double block_error(const vitrun *v, const vitrun *oracle, int block, int 
 
 /* So many tokens of one reduction may be at the threshold.  Seen were 1 source in 49 (MaMe) and 2 tokens in 65 (EViT, one for the
  * other). */
-static int few(int tokens) { return 2 + tokens / 16; }
+static int few(int tokens) { return 2 + tokens / 64; }
 
 /* Image b was decided otherwise.  Rounding explains it where the blocks before the first reduction that did so agree, as numbers
  * do, and that one did so of few tokens: those at the threshold.  What comes later follows from it.  Says why it does not. */
