@@ -10,7 +10,7 @@
 #include "../kernels/backend.h"
 #include "../loaders/json.h"
 
-typedef enum { PASSED, FAILED, SKIPPED } verdict;
+typedef enum { PASSED, FAILED, SKIPPED, OTHERWISE } verdict; /* the last: no image could be compared, as rounding explains */
 
 /* What cases run on: the oracle (in f32) and the CPU's instruction sets, or the one device of --device. */
 enum { BACKENDS = 8 };

@@ -98,19 +98,25 @@ static int first_of(const int *row, int i)
     return first;
 }
 
-/* Do the same tokens of image b stay, go, and join each other?  Which similarities of a MaMe source pass tau is a decision
- * too: one more or less changes its weights by a leap, far above what rounding does to them. */
-static bool same_decisions(const vr_trace *a, const vr_trace *o, int b)
+/* Of how many tokens of image b is it otherwise whether they stay, go, or join each other?  Which similarities of a MaMe source
+ * pass tau is a decision too: one more or less changes its weights by a leap, far above what rounding does to them. */
+static int decided_otherwise(const vr_trace *a, const vr_trace *o, int b)
 {
-    const int   *row = a->row + a->in_offsets[b], *other = o->row + o->in_offsets[b];
+    const int   *row = a->row + a->in_offsets[b], *other = o->row + o->in_offsets[b], *column = a->column + a->in_offsets[b];
+    const int    tokens = a->in_offsets[b + 1] - a->in_offsets[b];
     const size_t count = a->weights_at[b + 1] - a->weights_at[b];
     const size_t columns = a->destinations[b] ? count / (size_t)a->destinations[b] : 0;
-    for (int i = 0; i < a->in_offsets[b + 1] - a->in_offsets[b]; i++)
-        if ((row[i] < 0 || other[i] < 0) ? row[i] != other[i] : first_of(row, i) != first_of(other, i)) return false;
-    for (size_t j = 0; j < columns; j++)
-        if (moved(a->weight + a->weights_at[b], o->weight + o->weights_at[b], count, columns, j) > vr_golden_leap())
-            return false;
-    return true;
+    int          otherwise = 0;
+    if (tokens != o->in_offsets[b + 1] - o->in_offsets[b] || a->destinations[b] != o->destinations[b]) return tokens;
+    for (int i = 0; i < tokens; i++)
+        if (row[i] >= 0 && other[i] >= 0)
+            otherwise += first_of(row, i) != first_of(other, i);
+        else if (row[i] == VR_SPREAD && other[i] == VR_SPREAD)
+            otherwise += !(moved(a->weight + a->weights_at[b], o->weight + o->weights_at[b], count, columns,
+                                 (size_t)column[i]) <= vr_golden_leap());
+        else
+            otherwise += row[i] != other[i];
+    return otherwise;
 }
 
 /* A new size of DiffRate holds cosines with the token that the others went into: which of them that is shows nowhere else. */
@@ -132,11 +138,18 @@ static bool same_sizes(const vitrun *v, const vitrun *oracle, int b)
     return same;
 }
 
-/* In all reductions.  The token counts are known to agree. */
+/* The first reduction that decided otherwise of image b; as many as there are where none did. */
+static int first_otherwise(const vitrun *v, const vitrun *oracle, int b)
+{
+    int i = 0;
+    while (i < v->run.traced && decided_otherwise(&v->run.trace[i], &oracle->run.trace[i], b) == 0) i++;
+    return i;
+}
+
+/* In all reductions. */
 static bool decided_alike(const vitrun *v, const vitrun *oracle, const vr_golden_case *x, int b)
 {
-    for (int i = 0; i < v->run.traced; i++)
-        if (!same_decisions(&v->run.trace[i], &oracle->run.trace[i], b)) return false;
+    if (first_otherwise(v, oracle, b) < v->run.traced) return false;
     return strcmp(x->method, "diffrate") != 0 || v->run.traced == 0 || same_sizes(v, oracle, b);
 }
 
@@ -147,16 +160,74 @@ static bool comparable(const vitrun *v, const vitrun *oracle, const vr_golden_ca
     return same_counts(v, x, b) && (!oracle || decided_alike(v, oracle, x, b));
 }
 
-/* On one back end; with all rows of the last block computed, and then without, where the same bits must come out.
+/* What a block made of image b, against the oracle; 0 where nothing is left. */
+static double block_error(const vitrun *v, const vitrun *oracle, int block, int b)
+{
+    const vitrun *both[2] = {v, oracle};
+    const size_t  cols = (size_t)v->about.dim;
+    int           offsets[2][17] = {0};
+    float        *out[2] = {0};
+    double        error = INFINITY;
+    for (int k = 0; k < 2; k++) {
+        vitrun_block_output(both[k], block, NULL, offsets[k], NULL);
+        out[k] = malloc((size_t)offsets[k][v->run.trace->images] * cols * sizeof *out[k] + 1);
+        if (out[k]) vitrun_block_output(both[k], block, out[k], NULL, NULL);
+    }
+    const int rows = offsets[0][b + 1] - offsets[0][b];
+    if (out[0] && out[1] && rows == offsets[1][b + 1] - offsets[1][b])
+        error =
+            vr_golden_error(out[0] + (size_t)offsets[0][b] * cols, out[1] + (size_t)offsets[1][b] * cols, (size_t)rows * cols);
+    free(out[0]);
+    free(out[1]);
+    return error;
+}
+
+/* So many tokens of one reduction may be at the threshold.  Seen were 1 source in 49 (MaMe) and 2 tokens in 65 (EViT, one for the
+ * other). */
+static int few(int tokens) { return 2 + tokens / 64; }
+
+/* Image b was decided otherwise.  Rounding explains it where the blocks before the first reduction that did so agree, as numbers
+ * do, and that one did so of few tokens: those at the threshold.  What comes later follows from it.  Says why it does not. */
+static bool rounding_explains(const vitrun *v, const vitrun *oracle, int b, char *words, size_t room)
+{
+    const int first = first_otherwise(v, oracle, b);
+    const int until = first < v->run.traced ? first : 0; /* DiffRate's sizes do not tell in which it was */
+    int       reduction = 0;
+    if (v->run.traced == 0) return false;
+    for (int l = -1; l < v->model.config.depth; l++) {
+        if (l >= 0 && vr_schedule_at(v->run.schedule, l, false) && reduction++ == until) break;
+        const double error = block_error(v, oracle, l, b);
+        if (error <= vr_golden_tolerance(reduction > 0)) continue;
+        snprintf(words, room, " (image %d: block %d, before that, is off by %.1e)", b, l, error);
+        return false;
+    }
+    const vr_trace *t = &v->run.trace[until];
+    const int       tokens = t->in_offsets[b + 1] - t->in_offsets[b];
+    const int       otherwise = decided_otherwise(t, &oracle->run.trace[until], b);
+    if (otherwise <= few(tokens)) return true;
+    snprintf(words, room, " (image %d: reduction %d did so of %d of %d tokens)", b, until, otherwise, tokens);
+    return false;
+}
+
+/* What a back end made of a case. */
+typedef struct {
+    double worst;      /* of the images that are compared */
+    int    agree;      /* images with the decisions expected: all, but in halves */
+    bool   explained;  /* rounding explains the others */
+    bool   bits;       /* the same, whether blocks are kept or not */
+    char   blame[200]; /* what it does not explain */
+} finding;
+
+/* On one back end; with all rows of the last block computed, and then without, where the same bits must come out.  Logits of an
+ * image that was decided otherwise must still be nearer to those wanted than zeros are.
  *   oracle   what it did with the same pictures, or NULL: then an image counts whose token counts are those expected */
 static vr_status run_one(const vitrun_options *base, const vr_ops *ops, const vr_golden_case *x, const vitrun *oracle,
-                         double *worst, int *agree, bool *bits, vr_error *err)
+                         finding *f, vr_error *err)
 {
     const size_t n = (size_t)x->images * (size_t)x->classes;
     float       *logits[2] = {malloc(n * sizeof(float)), malloc(n * sizeof(float))};
     bool         agrees[16] = {0};
-    *worst = 0;
-    *agree = 0;
+    *f = (finding){.explained = true};
     for (int keep = 1; keep >= 0 && !err->code; keep--) {
         vitrun        *v;
         const float   *pixels[16];
@@ -172,12 +243,14 @@ static vr_status run_one(const vitrun_options *base, const vr_ops *ops, const vr
             const size_t at = (size_t)b * (size_t)x->classes;
             double       rel = vr_golden_error(logits[keep] + at, x->logits + at, (size_t)x->classes);
             if (keep) agrees[b] = comparable(v, oracle, x, b, rel);
-            *agree += keep && agrees[b];
-            if (agrees[b] && !(rel <= *worst)) *worst = rel; /* other tokens, other numbers */
+            if (keep && !agrees[b])
+                f->explained &= oracle && rel < 1 && rounding_explains(v, oracle, b, f->blame, sizeof f->blame);
+            f->agree += keep && agrees[b];
+            if (agrees[b] && !(rel <= f->worst)) f->worst = rel; /* other tokens, other numbers */
         }
         vitrun_close(v);
     }
-    *bits = memcmp(logits[0], logits[1], n * sizeof(float)) == 0;
+    f->bits = memcmp(logits[0], logits[1], n * sizeof(float)) == 0;
     free(logits[0]);
     free(logits[1]);
     return err->code;
@@ -190,6 +263,7 @@ static vitrun *round_case(const vitrun_options *o, const vr_golden_case *x)
     vr_error       err = {0};
     const float   *pixels[16];
     vitrun_options all = *o;
+    all.keep_blocks = 1;
     all.keep_trace = 1;                                /* every token of the last block is counted */
     if (vr_golden_oracle(&v, &all, &err)) return NULL; /* the back end that is tested will say why */
     const size_t cells = 3 * (size_t)v->about.image_height * (size_t)v->about.image_width;
@@ -199,32 +273,36 @@ static vitrun *round_case(const vitrun_options *o, const vr_golden_case *x)
     return v;
 }
 
-/* All back ends of this machine, or the one device; what to say goes to words. */
+/* All back ends of this machine, or the one device; what to say goes to words.  OTHERWISE: on one of them no image could be
+ * compared, as rounding explains. */
 static verdict judge(const vitrun_options *o, const vr_golden_case *x, const vitrun *oracle, char *words, size_t room)
 {
     vr_golden_backend list[BACKENDS];
     const int         count = vr_golden_backends(list, x->with_reference);
+    verdict           all = PASSED;
     for (int i = 0; i < count; i++) {
         vr_error       err = {0};
-        double         rel = 0;
-        int            agree = 0; /* images with the decisions expected: all, but in halves */
-        bool           bits = false;
+        finding        f;
         size_t         used = strlen(words);
         vitrun_options on = *o;
         vr_golden_use(&list[i], &on);
-        if (run_one(&on, list[i].ops, x, oracle, &rel, &agree, &bits, &err))
+        if (run_one(&on, list[i].ops, x, oracle, &f, &err))
             snprintf(words + used, room - used, "%s: %s ", list[i].name, err.text);
+        else if (f.agree > 0)
+            snprintf(words + used, room - used, "%s %.1e", list[i].name, f.worst);
         else
-            snprintf(words + used, room - used, "%s %.1e", list[i].name, rel);
+            snprintf(words + used, room - used, "%s", list[i].name);
         used = strlen(words);
-        if (agree < x->images) snprintf(words + used, room - used, " (decisions of %d of %d images)", agree, x->images);
+        if (!err.code && f.agree < x->images)
+            snprintf(words + used, room - used, ", but %d of %d images decided otherwise, not compared%s", x->images - f.agree,
+                     x->images, f.blame);
         used = strlen(words);
-        snprintf(words + used, room - used, "%s", bits ? " " : " (other bits without blocks) ");
-        const bool enough = agree == x->images || (agree > 0 && vr_golden_halves());
+        snprintf(words + used, room - used, "%s", f.bits ? " " : " (other bits without blocks) ");
         if (err.code && err.rule && strcmp(err.rule, "not-supported") == 0) return SKIPPED;
-        if (err.code || !(rel <= vr_golden_tolerance(true)) || !enough || !bits) return FAILED;
+        if (err.code || !(f.worst <= vr_golden_tolerance(true)) || !f.explained || !f.bits) return FAILED;
+        if (f.agree == 0) all = OTHERWISE;
     }
-    return PASSED;
+    return all;
 }
 
 verdict vr_golden_reduced(const char *name, vitrun_options o, const vr_golden_case *x)

@@ -5,11 +5,14 @@
  * One line a case, with the largest relative error of its logits and block outputs on each back end:
  *     ok   models/timm_cls    reference 3.1e-07 avx512 5.2e-07 ...
  *     SKIP models/hf_videomae ... which is not supported yet.
- * and `N passed, N failed, N skipped` at the end.  Exit status 1 where a case failed or none ran.
+ * and `N passed, N failed, N skipped` at the end.  Exit status 1 where a case failed or none passed.
  * Relative: max |difference| / max |expected| of one image; the tolerances are those of golden/README.md.  --small leaves out
  * the models of full size.  With --dtype bf16 they run on the CPU's ways to multiply it, those emulated for the tests too; with
  * --device on that device alone.  In dtypes below f32 they are compared with the oracle on rounded weights, errors are mean
- * squares, and where they are off, images of which the reducers decided otherwise are counted, not compared. */
+ * squares, and where they are off, images of which the reducers decided otherwise are not compared, but said:
+ *     ok   models/deit_tiny_random mame cuda bf16, but 1 of 1 images decided otherwise, not compared
+ * That holds only where rounding explains it (see golden_reduced.c), else the case fails; a case with no image left to compare is
+ * not among those passed: `N passed, N decided otherwise, N failed, N skipped`. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +29,7 @@
 #include "reference/reference.h"
 
 enum { MAX_SIDE_BLOCKS = 256 };
-static int counts[3];
+static int counts[4];
 
 static const char *device, *dtype = "f32"; /* --device, --dtype */
 static bool        small;                  /* --small */
@@ -79,17 +82,22 @@ double vr_golden_error(const float *found, const float *wanted, size_t n)
     return all > 0 ? off / all : off;
 }
 
-/* As in golden/README.md, but for two bounds: of tf32 the worst model is off by 1.5e-6, of f16 the worst reduced one by 1.3e-5,
- * where the oracle, its Linears' inputs and outputs rounded at random, comes to 9e-6.  leap: in 111 images of 37 cases with
- * MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity more beyond tau 0.10; bf16 has
- * three bits less. */
+/* As in golden/README.md, but for two of them.  It asks to set them to about three times the worst measured; so it is with tf32,
+ * and f16 needs less:
+ *                   asked for   here    worst measured, on the emulated GPU
+ *     tf32, plain   1e-6        5e-6    1.5e-6
+ *     f16, reduced  1e-5        2e-5    1.4e-5; the oracle, its Linears' inputs and outputs rounded at random, comes to 9e-6
+ *
+ * leap: in 111 images of 37 cases with MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity
+ * more beyond tau 0.10.  In bf16 98 of 100 of 1961 reductions moved 0.1 at most; one that moved 0.235 of one source, and 0.01 of the
+ * others, was off by 6.6e-3 for it. */
 static const struct {
     const char *dtype;
     double      plain, reduced, leap;
 } bounds[] = {{"f32", 2e-5, 2e-5, 0},
               {"tf32", 5e-6, 1e-5, 0.05},
               {"f16", 1e-5, 2e-5, 0.05},
-              {"bf16", 5e-4, 5e-3, 0.4},
+              {"bf16", 5e-4, 5e-3, 0.2},
               {"int8", 2.5e-3, 5e-3, 0.4}};
 
 double vr_golden_tolerance(bool reduced)
@@ -108,7 +116,7 @@ double vr_golden_leap(void)
 
 verdict vr_golden_report(verdict v, const char *name, const char *words)
 {
-    static const char *const marks[] = {"ok  ", "FAIL", "SKIP"};
+    static const char *const marks[] = {"ok  ", "FAIL", "SKIP", "ok  "};
     printf("%s %-32s %s\n", marks[v], name, words);
     fflush(stdout);
     counts[v]++;
@@ -453,6 +461,8 @@ int main(int argc, char **argv)
     each_entry(argv[at], "models", run_model);
     if (!device && in_f32()) each_entry(argv[at], "reducers", vr_golden_reducer); /* they lie in host memory, and are f32 */
     each_entry(argv[at], "reduced", vr_golden_reduced_file);
-    printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
+    printf("%d passed, ", counts[PASSED]);
+    if (counts[OTHERWISE]) printf("%d decided otherwise, ", counts[OTHERWISE]);
+    printf("%d failed, %d skipped\n", counts[FAILED], counts[SKIPPED]);
     return counts[FAILED] || counts[PASSED] == 0;
 }
