@@ -27,6 +27,7 @@ static void signals(void)
     sigaction(SIGTERM, &on_stop, NULL);
     sigaction(SIGALRM, &on_stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* the write fails with EPIPE, and cli_output_end sees it */
+    sigaction(SIGXFSZ, &ignore, NULL); /* likewise with EFBIG */
 }
 
 /* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and results written into it.  Read-only

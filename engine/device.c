@@ -165,7 +165,7 @@ vr_status vr_device_choose(const vr_ops **ops, vr_wish *wish, char why_cpu[600],
     const bool gpu = gpu_number(name, &wish->device), bytes = wish->math == VR_MATH_INT8;
     if (gpu && bytes)
         return vr_fail(err, VR_E_USAGE, "not-supported",
-                       "The dtype int8 is not supported yet on a GPU; use --device cpu or f16.");
+                       "The dtype int8 is not supported yet on a GPU; use --device cpu, or --dtype f16.");
     if (gpu) return choose_gpu(ops, wish->device, err);
     if (!automatic && strcmp(name, "cpu"))
         return vr_fail(err, VR_E_USAGE, "device", "There is no device \"%s\"; known are auto, cpu, cuda and cuda:N.",

@@ -30,7 +30,7 @@ vr_work vr_work_place(vr_mat x) { return (vr_work){2 * bytes_of(x) + 4.0 * x.row
 
 vr_work vr_work_linear(vr_mat y, vr_mat x, const vr_weight *w, vr_into into)
 {
-    const double weights = (double)w->out * w->in * (x.type == VR_F32 ? 4 : 2), bias = w->bias ? 4.0 * w->out : 0;
+    const double weights = 0.125 * vr_dtype_bits(w->type) * w->out * w->in, bias = w->bias ? 4.0 * w->out : 0;
     return (vr_work){bytes_of(x) + weights + bias + bytes_of(y) * (into == VR_ADD ? 2 : 1), 2.0 * x.rows * w->in * w->out};
 }
 

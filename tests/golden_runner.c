@@ -455,7 +455,7 @@ int main(int argc, char **argv)
     if (at != argc - 1 || vr_golden_tolerance(false) == 0 ||
         (!device && !in_f32() && strcmp(dtype, "bf16") && strcmp(dtype, "int8"))) {
         fprintf(stderr,
-                "usage: golden_runner [--small] [--dtype f32|bf16 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
+                "usage: golden_runner [--small] [--dtype f32|bf16|int8 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;
     }
     each_entry(argv[at], "models", run_model);

@@ -23,7 +23,7 @@ run ours -b 5 -t 1,2 --digest -f csv
 check 'the digest is the same for every number of threads' test "$(sed 1d "$T/out" | cut -d, -f23 | sort -u | wc -l)" -eq 1
 check 'the digest is there' test "$(sed 1d "$T/out" | cut -d, -f23 | head -1 | wc -c)" -eq 17
 run ours --fp16
-check '--fp16: not supported yet, and what is' all test "$code" -eq 2 -- says 'not supported yet' -- says 'bf16 or f32'
+check '--fp16: not supported yet, and what is' all test "$code" -eq 2 -- says 'not supported yet' -- says 'bf16, int8 or f32'
 run ours --dtype f32,bf16
 check 'bf16 beside f32' all test "$code" -eq 0 -- prints '| f32 |' -- prints '| bf16 |'
 exits 'random weights' 0 bench --arch deit_tiny_patch16_224 --random -r 1 --min-seconds 0 --img-size 64

@@ -87,6 +87,21 @@ Test(profile, counts_what_the_model_costs)
     vitrun_close(v);
 }
 
+/* Broken if it fails: GB/s of a type with smaller weights are of weights as large as the activations. */
+Test(profile, weights_count_as_they_are_stored)
+{
+    static const struct {
+        vr_dtype type;
+        double   bytes;
+    } kept[] = {{VR_F32, 4}, {VR_BF16, 2}, {VR_F16, 2}, {VR_I8, 1}};
+    const vr_mat x = {.rows = 3, .cols = 64, .type = VR_F32}, y = {.rows = 3, .cols = 10, .type = VR_F32};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        const vr_weight w = {.out = 10, .in = 64, .type = kept[i].type};
+        cr_expect_eq(vr_work_linear(y, x, &w, VR_SET).bytes, 4 * 3 * (64 + 10) + kept[i].bytes * 640, "%s",
+                     vr_dtype_name(kept[i].type));
+    }
+}
+
 /* Broken if it fails: a row that was never filled, or one of another verb, is added to. */
 Test(profile, rows_are_told_apart_by_verb_and_kernel)
 {
