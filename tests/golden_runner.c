@@ -36,7 +36,8 @@ static bool in_f32(void) { return strcmp(dtype, "f32") == 0; }
 int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
 {
     static const char *const isas[] = {
-        "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated"};
+        "portable",           "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated",
+        "avx512vnni_emulated"};
     const size_t count = in_f32() ? 3 : sizeof isas / sizeof *isas; /* the others multiply bf16 or bytes only */
     static char  name[64];
     int          n = 0;
@@ -447,7 +448,7 @@ int main(int argc, char **argv)
     if (at != argc - 1 || vr_golden_tolerance(false) == 0 ||
         (!device && !in_f32() && strcmp(dtype, "bf16") && strcmp(dtype, "int8"))) {
         fprintf(stderr,
-                "usage: golden_runner [--small] [--dtype f32|bf16 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
+                "usage: golden_runner [--small] [--dtype f32|bf16|int8 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;
     }
     each_entry(argv[at], "models", run_model);
