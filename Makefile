@@ -103,7 +103,7 @@ deps:       ## install the Debian packages of packages.txt that are missing
 check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/step $(BUILD)/cutouts
 	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
 
-golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden); DTYPE=f32 (default), bf16
+golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden); DTYPE=f32 (default), bf16, int8
 	$(BUILD)/golden_runner --dtype $(or $(DTYPE),f32) $(GOLDEN)
 
 golden-cuda-host: $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so  ## the same on the emulated GPU; DTYPE=f32 (default), f16, bf16, tf32

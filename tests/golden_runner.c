@@ -451,6 +451,12 @@ int main(int argc, char **argv)
                 "usage: golden_runner [--small] [--dtype f32|bf16|int8 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;
     }
+    vr_golden_backend list[BACKENDS];
+    if (vr_golden_backends(list, true) == 0) {
+        vr_golden_report(SKIPPED, dtype, "this processor has none of its instructions, nor what they are emulated with");
+        printf("0 passed, 0 failed, 1 skipped\n");
+        return 0;
+    }
     each_entry(argv[at], "models", run_model);
     if (!device && in_f32()) each_entry(argv[at], "reducers", vr_golden_reducer); /* they lie in host memory, and are f32 */
     each_entry(argv[at], "reduced", vr_golden_reduced_file);

@@ -66,9 +66,11 @@ else
     failed=$((failed + 1))
 fi
 
-# bf16 on the CPU, and the same on the emulated GPU, but for the models of full size.
-"$BUILD/golden_runner" --small --dtype bf16 "$GOLDEN" >"$scratch/lines" 2>&1
-part 'golden_runner in bf16' "$scratch/lines" $?
+# bf16 and int8 on the CPU, and f32 on the emulated GPU, but for the models of full size.
+for dtype in bf16 int8; do
+    "$BUILD/golden_runner" --small --dtype $dtype "$GOLDEN" >"$scratch/lines" 2>&1
+    part "golden_runner in $dtype" "$scratch/lines" $?
+done
 VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_CC=80 \
     "$BUILD/golden_runner" --small --device cuda --dtype f32 "$GOLDEN" >"$scratch/lines" 2>&1
 part 'golden_runner on the emulated GPU' "$scratch/lines" $?
