@@ -53,11 +53,13 @@ isa_objects     = $(foreach i,$(1),$(patsubst %.c,$(BUILD)/%.$(i).o,$(or $(src_$
 ISA_OBJ   := $(call isa_objects,$(ISAS) $(PAIRS) $(BYTES))
 
 # The same again for the tests, with the instructions that this machine may lack put together from AVX-512.
-EMULATED  := $(PAIRS:%=%_emulated)
+EMULATED  := $(patsubst %,%_emulated,$(PAIRS) $(BYTES))
 src_avx512bf16_emulated := $(src_avx512bf16)
 src_amx_emulated := $(src_amx)
+src_avx512vnni_emulated := $(src_avx512vnni)
 flags_avx512bf16_emulated := $(flags_avx512) -DVR_ISA_avx512 -DVR_PAIRS -include tests/support/emulated.h
 flags_amx_emulated := $(flags_avx512bf16_emulated) -DVR_AMX
+flags_avx512vnni_emulated := $(flags_avx512) -DVR_ISA_avx512 -DVR_BYTES -include tests/support/emulated.h
 ifdef PAIRS
 $(BUILD)/tests/support/emulated.o: ALL_CFLAGS += $(flags_avx512)
 endif

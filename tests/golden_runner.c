@@ -39,7 +39,8 @@ static bool in_f32(void) { return strcmp(dtype, "f32") == 0; }
 int vr_golden_backends(vr_golden_backend list[BACKENDS], bool with_reference)
 {
     static const char *const isas[] = {
-        "portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated"};
+        "portable",           "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "avx512bf16_emulated", "amx_emulated",
+        "avx512vnni_emulated"};
     const size_t count = in_f32() ? 3 : sizeof isas / sizeof *isas; /* the others multiply bf16 or bytes only */
     static char  name[64];
     int          n = 0;
@@ -457,6 +458,12 @@ int main(int argc, char **argv)
         fprintf(stderr,
                 "usage: golden_runner [--small] [--dtype f32|bf16|int8 | --device DEVICE [--dtype f32|tf32|f16|bf16]] DIR\n");
         return 2;
+    }
+    vr_golden_backend list[BACKENDS];
+    if (vr_golden_backends(list, true) == 0) {
+        vr_golden_report(SKIPPED, dtype, "this processor has none of its instructions, nor what they are emulated with");
+        printf("0 passed, 0 failed, 1 skipped\n");
+        return 0;
     }
     each_entry(argv[at], "models", run_model);
     if (!device && in_f32()) each_entry(argv[at], "reducers", vr_golden_reducer); /* they lie in host memory, and are f32 */

@@ -3,7 +3,6 @@
 #include "impl.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,11 +72,12 @@ typedef struct {
 static bool find_guest(const char *name, vr_math math, choice *out)
 {
 #if defined(__x86_64__)
-    for (const vr_kernels *const *k = vr_cpu_guests; k && *k && has_avx512() && math == VR_MATH_BF16; k++)
-        if (strcmp(name, (*k)->name) == 0) {
-            *out = (choice){&vr_isa_avx512, *k, NULL};
-            return true;
-        }
+    const bool bf16 = math == VR_MATH_BF16, int8 = math == VR_MATH_INT8;
+    for (const vr_guest *g = vr_cpu_guests; g && g->name && has_avx512(); g++) {
+        if (strcmp(name, g->name) || !((bf16 && g->bf16) || (int8 && g->int8))) continue;
+        *out = (choice){&vr_isa_avx512, bf16 ? g->bf16 : &vr_isa_avx512.f32, int8 ? g->int8 : NULL};
+        return true;
+    }
 #endif
     (void)name, (void)math, (void)out;
     return false;
@@ -125,8 +125,7 @@ static vr_status pick_isa(choice *out, vr_math math, vr_error *err)
     if (find_isa(name, math, out)) return VR_OK;
     if (!name)
         return vr_fail(err, VR_E_DEVICE, "isa",
-                       "This processor has no instructions for products of bytes (VNNI) that vitrun "
-                       "knows; use --dtype bf16 or f32.");
+                       "This processor has no instructions for products of bytes (AVX512-VNNI); use --dtype bf16 or f32.");
     char   there[80] = "";
     size_t at = 0;
     for (int i = 0; i < ISAS; i++)
@@ -183,6 +182,7 @@ static void cpu_unreserve(vr_backend *be)
     free(impl->rounded), free(impl->rounding);
     impl->rounded = NULL, impl->rounding = NULL;
     impl->rounded_rows = 0;
+    impl->rounded_stride = 0;
     vr_reduction_release(&impl->reduction);
 }
 
@@ -225,121 +225,6 @@ static vr_status cpu_get(vr_backend *be, void *host, const void *src, size_t byt
     (void)be, (void)err;
     memcpy(host, src, bytes);
     return VR_OK;
-}
-
-typedef struct {
-    float               *panels; /* [ceil(out / width)][vr_panel_words] */
-    const float         *weight; /* [out, in], or NULL: */
-    const vr_row_source *source;
-    float               *rows; /* [threads, rows_stride] */
-    size_t               rows_stride;
-    int                  out, in, width;
-    vr_dtype             type; /* of the panels */
-    pthread_mutex_t      lock;
-    int                  failed; /* under the lock: the first panel, in order, that cannot be had, */
-    vr_error             err;    /* and why */
-} pack_job;
-
-/* Panels before one that failed are read all the same, so that the first failure in order is the one that is said. */
-static bool given_up(pack_job *j, int task)
-{
-    pthread_mutex_lock(&j->lock);
-    const bool stop = j->err.code != VR_OK && task > j->failed;
-    pthread_mutex_unlock(&j->lock);
-    return stop;
-}
-
-static const float *fetch_rows(pack_job *j, int task, int thread, int first, int count)
-{
-    float   *rows = j->rows + (size_t)thread * j->rows_stride;
-    vr_error err = {0};
-    if (given_up(j, task)) return NULL;
-    if (j->source->read(j->source->from, first, count, rows, &err) == VR_OK) return rows;
-    pthread_mutex_lock(&j->lock);
-    if (j->err.code == VR_OK || task < j->failed) j->err = err, j->failed = task;
-    pthread_mutex_unlock(&j->lock);
-    return NULL;
-}
-
-static void pack_task(int task, int thread, void *arg)
-{
-    pack_job    *j = arg;
-    int          row = task * j->width, rows = j->out - row < j->width ? j->out - row : j->width;
-    const float *weight = j->source ? fetch_rows(j, task, thread, row, rows) : j->weight + (size_t)row * (size_t)j->in;
-    float       *panel = j->panels + (size_t)task * vr_panel_words(j->in, j->width, j->type);
-    if (!weight) return;
-    if (j->type == VR_I8)
-        vr_pack_bytes(panel, j->width, weight, (size_t)j->in, rows, j->in);
-    else if (j->type == VR_F32)
-        vr_pack_panel(panel, j->width, weight, (size_t)j->in, rows, j->in);
-    else
-        vr_pack_pairs(panel, j->width, weight, VR_F32, (size_t)j->in, rows, j->in);
-}
-
-static bool take_rows(vr_cpu_impl *impl, pack_job *j)
-{
-    const size_t want = ((size_t)j->width * (size_t)j->in + 15) / 16 * 16;
-    if (want > impl->rows_stride) {
-        size_t count;
-        free(impl->rows);
-        impl->rows = vr_mul(want, (size_t)vr_threads_count(impl->crew), &count) ? vr_alloc(count, sizeof(float)) : NULL;
-        impl->rows_stride = impl->rows ? want : 0;
-    }
-    j->rows = impl->rows, j->rows_stride = impl->rows_stride;
-    return impl->rows != NULL;
-}
-
-/* `weight` whole, or `source`. */
-static vr_status pack_either(vr_backend *be, vr_weight *out, const float *weight, const vr_row_source *source,
-                             const float *bias, int out_features, int in_features, vr_layer layer, vr_error *err)
-{
-    assert(out_features > 0 && in_features > 0);
-    vr_cpu_impl   *impl = impl_of(be);
-    const int      width = impl->isa->panel, panels = (out_features + width - 1) / width;
-    const vr_dtype type = impl->bytes && layer == VR_LAYER_OF_BLOCK ? VR_I8 : impl->kernels->weights;
-    pack_job       job = {.weight = weight,
-                          .source = source,
-                          .out = out_features,
-                          .in = in_features,
-                          .width = width,
-                          .type = type,
-                          .lock = PTHREAD_MUTEX_INITIALIZER};
-    size_t         words;
-    *out = (vr_weight){.out = out_features, .in = in_features, .type = type};
-    if (vr_mul((size_t)panels, vr_panel_words(in_features, width, type), &words))
-        out->data = vr_alloc_large(words, sizeof(float));
-    if (bias) out->bias = vr_alloc((size_t)out_features, sizeof *bias);
-    if (!out->data || (bias && !out->bias) || (source && !take_rows(impl, &job))) {
-        be->ops->unpack(be, out);
-        return vr_fail(err, VR_E_MEMORY, "", "There is no memory for a weight of %d x %d numbers.", out_features, in_features);
-    }
-    if (type == VR_I8 && in_features > impl->deepest) impl->deepest = in_features;
-    job.panels = out->data;
-    vr_threads_run(impl->crew, pack_task, &job, panels);
-    if (bias) memcpy(out->bias, bias, (size_t)out_features * sizeof *bias);
-    if (job.err.code == VR_OK) return VR_OK;
-    be->ops->unpack(be, out);
-    return vr_fail(err, job.err.code, job.err.rule, "%s", job.err.text);
-}
-
-static vr_status cpu_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features,
-                          int in_features, vr_layer layer, vr_error *err)
-{
-    return pack_either(be, out, weight, NULL, bias, out_features, in_features, layer, err);
-}
-
-static vr_status cpu_pack_rows(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,
-                               int in_features, vr_layer layer, vr_error *err)
-{
-    return pack_either(be, out, NULL, rows, bias, out_features, in_features, layer, err);
-}
-
-static void cpu_unpack(vr_backend *be, vr_weight *w)
-{
-    (void)be;
-    free(w->data);
-    free(w->bias);
-    *w = (vr_weight){0};
 }
 
 /* Rows of bytes as deep as the deepest layer; a multiple of 1 KiB from one to the next would crowd few sets of the cache. */
@@ -399,9 +284,9 @@ const vr_ops vr_cpu = {
     .free = cpu_free,
     .put = cpu_put,
     .get = cpu_get,
-    .pack = cpu_pack,
-    .pack_rows = cpu_pack_rows,
-    .unpack = cpu_unpack,
+    .pack = vr_cpu_pack,
+    .pack_rows = vr_cpu_pack_rows,
+    .unpack = vr_cpu_unpack,
     .reserve = cpu_reserve,
     .reserve_reduction = cpu_reserve_reduction,
     .unreserve = cpu_unreserve,

@@ -1,9 +1,13 @@
 /* What the CPU back end tells beyond the table vr_cpu of backend.h.
  *
- * The instruction set is picked when a back end is opened: the best that the machine has, or the one that the
- * environment names in VITRUN_ISA (portable, avx2, avx512, avx512vnni, avx512bf16, amx).  The last three multiply bytes and bf16,
- * and compute in f32 as avx512 does; avx512bf16 is taken unasked only where it is known to be quicker than widening.  The others keep bf16
- * weights, widen them on the way, and compute in f32. */
+ * The instruction set is picked when a back end is opened: the best that the machine has for the arithmetic asked for, or the
+ * one that the environment names in VITRUN_ISA.
+ *
+ *   portable, avx2, avx512    f32; bf16 weights are widened on the way, and the rest of bf16 is f32
+ *   avx512bf16, amx           bf16 times bf16; the first is taken unasked only where it is known to be quicker than widening
+ *   avx512vnni                int8: bytes times bytes in the layers of blocks, f32 as avx512 does elsewhere
+ *
+ * The last three compute in f32 as avx512 does.  int8 is refused where there is no avx512vnni. */
 #ifndef VR_CPU_H
 #define VR_CPU_H
 

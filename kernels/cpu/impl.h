@@ -1,4 +1,4 @@
-/* What the parts of the CPU back end share: cpu.c, its life and memory, verbs.c and a file for each reducer. */
+/* What the parts of the CPU back end share: cpu.c, its life and memory, weights.c, verbs.c and a file for each reducer. */
 #ifndef VR_CPU_IMPL_H
 #define VR_CPU_IMPL_H
 
@@ -22,6 +22,12 @@ typedef struct {
     int               deepest;   /* inputs of the layers that were packed as bytes */
     vr_reduction      reduction; /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
+
+vr_status vr_cpu_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features, int in_features,
+                      vr_layer layer, vr_error *err);
+vr_status vr_cpu_pack_rows(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,
+                           int in_features, vr_layer layer, vr_error *err);
+void      vr_cpu_unpack(vr_backend *be, vr_weight *w);
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w);
 void vr_cpu_layernorm(vr_backend *be, vr_mat y, vr_mat x, const vr_norm *w);

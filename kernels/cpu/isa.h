@@ -20,7 +20,11 @@ static inline size_t vr_panel_words(int depth, int width, vr_dtype type)
     return (vr_groups(depth, type) + (type == VR_I8 ? 2 : 0)) * (size_t)width;
 }
 
-/* How a row was rounded to bytes: a byte q stands for scale * (q - zero).  scale is NaN where a number was not finite. */
+/* The deepest layer whose sums of bytes, 255 * 127 at most each, an int32_t holds; deeper ones stay f32. */
+enum { VR_BYTES_DEEPEST = INT32_MAX / (255 * 127) };
+
+/* How a row was rounded to bytes: a byte q stands for scale * (q - zero).  scale is NaN where a number was not finite, and
+ * infinite where the range of the row is; both make NaNs of all that the row is multiplied with. */
 typedef struct {
     float   scale;
     int32_t zero; /* 0 .. 255 */
@@ -95,7 +99,7 @@ typedef struct {
 
     void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
 
-    /* The bytes of x [cols], in whole groups. */
+    /* The bytes of x [cols], in whole groups: q = round(x * 255 / range) + zero, where the range is that of the row and 0. */
     void (*round_row)(uint8_t *bytes, vr_rounding *how, const float *x, int cols);
 } vr_bytes;
 
@@ -126,9 +130,15 @@ extern const vr_kernels vr_kernels_avx512bf16, vr_kernels_amx;
 
 extern const vr_bytes vr_bytes_avx512vnni; /* likewise */
 
-/* Instruction sets that another program brings along, NULL at the end; they want avx512, and are taken only by their names.
- * No such list in the product: tests put there what the machine lacks and they emulate. */
-extern const vr_kernels *const vr_cpu_guests[] __attribute__((weak, visibility("hidden")));
+/* An instruction set that another program brings along, for bf16 or for bytes; it wants avx512, and is taken only by its name. */
+typedef struct {
+    const char       *name; /* NULL ends the list */
+    const vr_kernels *bf16; /* NULL: not here */
+    const vr_bytes   *int8; /* likewise */
+} vr_guest;
+
+/* No such list in the product: tests put there what the machine lacks and they emulate. */
+extern const vr_guest vr_cpu_guests[] __attribute__((weak, visibility("hidden")));
 
 /* One panel of W^T from rows of W: panel[d * width + j] = rows[j * stride + d], and 0 for j from cols to width.
  *   panel  [depth, width]; width is a multiple of 4

@@ -72,6 +72,27 @@ run ours --fp16 a.ppm
 check '--fp16: not supported yet' all test "$code" -eq 2 -- says 'not supported yet'
 run ours -q --bf16 a.ppm
 check '-q --bf16' all test "$code" -eq 0 -- quiet
+if vitrun devices --json 2>/dev/null | grep -q '"isa_int8":"avx512vnni"'; then
+    run ours -q --dtype int8 --json -k 10 a.ppm b.ppm
+    check '-q --dtype int8' all test "$code" -eq 0 -- quiet -- lines 2 -- json_lines
+    cp out int8
+    run ours -q --json -k 10 a.ppm b.ppm
+    check 'int8 gives the classes of f32, with other numbers' python3 -c '
+import json
+of = lambda name: [{c["index"]: c["logit"] for c in json.loads(line)["topk"]} for line in open(name)]
+for a, b in zip(of("int8"), of("out"), strict=True):
+    assert a.keys() == b.keys() and a != b
+    assert sum((a[i] - b[i]) ** 2 for i in a) < 2.5e-3 * sum(b[i] ** 2 for i in b)'
+    VITRUN_DEVICE=auto run ours -q --dtype int8 a.ppm
+    check 'int8 on the device that is chosen' test "$code" -eq 0
+else
+    run ours --dtype int8 a.ppm
+    check 'int8 without AVX512-VNNI: refused, and what is there' all test "$code" -eq 7 -- says 'use --dtype bf16 or f32' -- empty
+fi
+VITRUN_ISA=avx2 run ours --dtype int8 a.ppm
+check 'int8 with AVX2: refused' all test "$code" -eq 7 -- says 'VITRUN_ISA asks for avx2, but for this dtype there is' -- empty
+run ours --device cuda --dtype int8 a.ppm
+check 'int8 on a GPU: refused' all test "$code" -eq 2 -- says 'int8 is not supported yet on a GPU' -- empty
 
 for _ in $(seq 60); do echo a.ppm; echo b.ppm; done >many
 run ours --json -k 10 -t 1 -b 1 @many

@@ -48,6 +48,12 @@ assert list(got)[:9] == "model top1 top1_err top5 top5_err param_count img_size 
 assert got["layout"] == "synset folders" and got["exif"] is False and len(got["tokens"]) == 12
 END
 check 'predictions and loss are those of classify; timm s columns come first' python3 match.py
+if vitrun devices --json 2>/dev/null | grep -q '"isa_int8":"avx512vnni"'; then
+    run ours -m "$DEMO" --imagenet right -q --json --dtype int8 --compare p.csv
+    check 'in int8: the same classes as in f32' all test "$code" -eq 0 -- json -- is top1_count 6
+else
+    skip 'eval in int8' 'no AVX512-VNNI here'
+fi
 run ours -m "$DEMO" --imagenet wrong -q
 check 'pictures in other folders: none right; the last line is validate.py s' all test "$code" -eq 0 -- \
     test "$(tail -1 out)" = "$(grep -E '^ \* Acc@1 0\.000 \(100\.000\) Acc@5 [0-9]+\.[0-9]{3} \([0-9]+\.[0-9]{3}\)$' out)" -- quiet

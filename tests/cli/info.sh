@@ -38,6 +38,8 @@ exits 'devices --json' 0 devices --json
 check 'devices --json is valid' json
 VITRUN_ISA=portable exits 'VITRUN_ISA=portable' 0 devices
 check 'VITRUN_ISA=portable is used' prints 'portable (used for f32, bf16)'
+VITRUN_ISA=portable exits 'VITRUN_ISA=portable --json' 0 devices --json
+check 'VITRUN_ISA=portable --json: none for int8' all json -- prints '"isa":"portable","isa_bf16":"portable","isa_int8":null'
 VITRUN_ISA=abacus exits 'VITRUN_ISA=abacus' 7 devices
 cpu=$(taskset -cp $$ 2>/dev/null | sed 's/.*: *//; s/[-,].*//')
 if [ -n "$cpu" ]; then

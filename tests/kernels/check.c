@@ -211,3 +211,11 @@ const char *const *vr_isas_bf16(void)
     if (!there[0]) list_isas(there, all, VR_MATH_BF16);
     return there;
 }
+
+const char *const *vr_isas_int8(void)
+{
+    static const char *const all[] = {"avx512vnni_emulated", "avx512vnni", NULL};
+    static const char       *there[3];
+    if (!there[0]) list_isas(there, all, VR_MATH_INT8);
+    return there;
+}

@@ -54,4 +54,7 @@ const char *const *vr_isas(void);
 /* Those that multiply bf16, and those that tests/support/emulated.h makes up for. */
 const char *const *vr_isas_bf16(void);
 
+/* Those that multiply bytes, likewise. */
+const char *const *vr_isas_int8(void);
+
 #endif

@@ -1,4 +1,4 @@
-/* The instructions of AVX512-BF16 and AMX-BF16 that kernels/cpu/isa uses, put together from AVX-512: in front of those sources
+/* The instructions of AVX512-BF16, AMX-BF16 and AVX512-VNNI that kernels/cpu/isa uses, put together from AVX-512: in front of those sources
  * (-include) it takes the place of the compiler's.  Sums are rounded and ordered as Intel's manual (volume 2, VDPBF16PS,
  * VCVTNEPS2BF16, TDPBF16PS) has it, but numbers below 2^-126, which the processor takes for 0, are kept.  Tiles read and write
  * just the rows and bytes of their shape, so that a sanitizer sees what lies beyond, and a shape that was not loaded fails. */
@@ -37,6 +37,20 @@ static inline __m256i emulated_cvtneps(__m512 x)
 #undef _mm512_cvtneps_pbh
 #define _mm512_dpbf16_ps(sum, a, b) emulated_dpbf16((sum), (__m512i)(a), (__m512i)(b))
 #define _mm512_cvtneps_pbh(x)       emulated_cvtneps(x)
+
+/* ---- bytes ---- */
+
+/* Each sum gains four products of an unsigned byte and a signed one, whole: two of them fill 17 bits, and nothing saturates. */
+static inline __m512i emulated_dpbusd(__m512i sum, __m512i a, __m512i b)
+{
+    const __m512i even_a = _mm512_and_si512(a, _mm512_set1_epi16(0xff)), odd_a = _mm512_srli_epi16(a, 8);
+    const __m512i even_b = _mm512_srai_epi16(_mm512_slli_epi16(b, 8), 8), odd_b = _mm512_srai_epi16(b, 8);
+    const __m512i four = _mm512_add_epi32(_mm512_madd_epi16(even_a, even_b), _mm512_madd_epi16(odd_a, odd_b));
+    return _mm512_add_epi32(sum, four);
+}
+
+#undef _mm512_dpbusd_epi32
+#define _mm512_dpbusd_epi32(sum, a, b) emulated_dpbusd((sum), (a), (b))
 
 /* ---- the tile unit of a thread ---- */
 

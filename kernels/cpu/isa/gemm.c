@@ -71,12 +71,13 @@ INLINE column column_of(const vr_gemm *g, const float *panel, int from, int coun
     return c;
 }
 
-/* x_r W^T = scale_r scale_c (sum of q_r q_c - zero_r sum of q_c), the bracket in whole numbers */
+/* x_r W^T = (sum of q_r q_c - zero_r sum of q_c) scale_c scale_r, the bracket in whole numbers; from the left, because the scales'
+ * own product may leave the range of f32 where the result does not. */
 INLINE vec numbers(const vr_gemm *g, const float *sums, const column *c, int row)
 {
 #if defined(VR_BYTES)
     const vec_bits exact = (vec_bits)vec_load(sums) - c->total * g->rounding[row].zero;
-    return vec_fma(__builtin_convertvector(exact, vec), c->scale * vec_all(g->rounding[row].scale), c->bias);
+    return vec_fma(__builtin_convertvector(exact, vec) * c->scale, vec_all(g->rounding[row].scale), c->bias);
 #else
     (void)g, (void)row;
     return vec_load(sums) + c->bias;
