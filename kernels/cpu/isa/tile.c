@@ -46,17 +46,7 @@ INLINE vec right_of(const float *group, int step) { return (void)step, vec_load(
 #endif
 INLINE vec left_of(const element *x, int step) { return vec_all(x[step]); }
 INLINE vec last_left_of(const element *x) { return vec_all(*x); }
-#if defined(VR_WIDENED) && (defined(VR_ISA_avx512) || defined(VR_ISA_avx2))
-/* Left to choose the instruction's form, gcc 12 lets sums wander between registers and keeps half of them in memory: half the
- * speed. */
-INLINE vec dot(vec sum, vec a, vec b)
-{
-    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-}
-#else
 INLINE vec dot(vec sum, vec a, vec b) { return vec_fma(a, b, sum); }
-#endif
 #endif
 
 #if defined(WHOLE)
