@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build} GOLDEN=${GOLDEN:-tests/golden}
-export VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so VITRUN_FAKE_CUDA_CC=80
+export VITRUN_PLUGIN_PATH=$BUILD/cuda_host/vitrun-cuda.so
 passed=0 failed=0
 mkdir -p "$BUILD/deep" || exit 1
 
@@ -20,8 +20,8 @@ part() { # NAME COMMAND...
     fi
     printf '%s %-16s %6d s  %s\n' "$said" "$name" $((SECONDS - start)) "$(grep -E '[0-9]+ passed' "$log" | tail -1)"
 }
-golden() { "$BUILD/golden_runner" --device cuda --dtype "$@" "$GOLDEN"; }
-small() { "$BUILD/golden_runner" --small --device cuda --dtype "$@" "$GOLDEN"; }
+golden() { VITRUN_FAKE_CUDA_CC=80 "$BUILD/golden_runner" --device cuda --dtype "$@" "$GOLDEN"; } # the test bed wants the usual one
+small() { VITRUN_FAKE_CUDA_CC=80 "$BUILD/golden_runner" --small --device cuda --dtype "$@" "$GOLDEN"; }
 
 for wanted in ${DEEP:-goldens orders calls races mutants}; do
     case $wanted in

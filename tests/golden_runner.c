@@ -91,7 +91,7 @@ double vr_golden_error(const float *found, const float *wanted, size_t n)
  *
  * leap: in 111 images of 37 cases with MaMe, rounding to tf32 or f16 moved 0.03 of a source's weight at most, and one similarity
  * more beyond tau 0.10.  In bf16 98 of 100 of 1961 reductions moved 0.1 at most; one that moved 0.235 of one source, and 0.01 of the
- * others, was off by 6.6e-3 for it. */
+ * others, was off by 6.6e-3 for it; so was int8 by 7.3e-3. */
 static const struct {
     const char *dtype;
     double      plain, reduced, leap;
@@ -99,7 +99,7 @@ static const struct {
               {"tf32", 5e-6, 1e-5, 0.05},
               {"f16", 1e-5, 2e-5, 0.05},
               {"bf16", 5e-4, 5e-3, 0.2},
-              {"int8", 2.5e-3, 5e-3, 0.4}};
+              {"int8", 2.5e-3, 5e-3, 0.2}};
 
 double vr_golden_tolerance(bool reduced)
 {
