@@ -83,6 +83,10 @@ of = lambda name: [{c["index"]: c["logit"] for c in json.loads(line)["topk"]} fo
 for a, b in zip(of("int8"), of("out"), strict=True):
     assert a.keys() == b.keys() and a != b
     assert sum((a[i] - b[i]) ** 2 for i in a) < 2.5e-3 * sum(b[i] ** 2 for i in b)'
+    run ours -q --dtype int8 --json -k 10 -t 1 -b 1 a.ppm b.ppm a.ppm
+    sed 's/"ms".*//' out >one
+    run ours -q --dtype int8 --json -k 10 -t 2 -b 3 a.ppm b.ppm a.ppm
+    check 'threads and batches change no bit of int8' all lines 3 -- cmp -s <(sed 's/"ms".*//' out) one
     VITRUN_DEVICE=auto run ours -q --dtype int8 a.ppm
     check 'int8 on the device that is chosen' test "$code" -eq 0
 else
