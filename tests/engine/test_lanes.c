@@ -112,7 +112,6 @@ Test(lanes, a_fault_in_either_ends_the_call)
         atomic_store(&failing_finish, n);
         cr_expect_eq(vitrun_run(v, logits[0], images(), NULL, IMAGES, &e), VITRUN_DEVICE, "micro-batch %d", n);
         cr_expect_str_eq(e.text, "the device is gone");
-        cr_expect_leq(atomic_load(&finishes), n + 1); /* what the other lane had in hand is the last */
         cr_expect_eq(vitrun_cost(v, 0, NULL, NULL, NULL, &e), VITRUN_USAGE);
         atomic_store(&failing_finish, 0);
         cr_expect_eq(vitrun_run(v, logits[0], images(), NULL, IMAGES, &e), VITRUN_OK);
