@@ -73,6 +73,10 @@ INLINE void multiply(number (*sum)[TILE_VECS], const element *const *base, size_
     }
 }
 
+/* A row of the panel, some steps before its turn.  A panel of f32 is larger than the first cache, from whose back the processor
+ * fetches it too late by itself (Ice Lake: 3 to 5 % of the time); half as large it made no difference. */
+INLINE void fetch_row(const float *row) { UNROLL for (int at = 0; at < PANEL; at += 16) __builtin_prefetch(row + at); }
+
 INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const element *left, size_t left_stride, const float *right,
                  int depth, tile_ahead ahead)
 {
@@ -83,6 +87,7 @@ INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const elemen
     for (int k = 0; k < depth / GROUP; k++) {
         __builtin_prefetch(ahead.at);
         ahead.at += ahead.pace;
+        if (GROUP == 1) fetch_row(right + 4 * PANEL);
         UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, left_stride, right, rows, vecs, step, false);
         right += PANEL;
         UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] += GROUP;
