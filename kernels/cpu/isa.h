@@ -58,7 +58,7 @@ typedef struct {
 } vr_head;
 
 /* MaMe's sums over the destinations, for a panel of sources, and what their weights are made of. */
-enum { VR_PANEL_MAX = 32 };
+enum { VR_PANEL_MAX = 48 };
 typedef struct {
     _Alignas(64) float matches[VR_PANEL_MAX]; /* k = #{q > 0} */
     float sum[VR_PANEL_MAX];                  /* of q */
@@ -75,6 +75,7 @@ typedef struct {
     const char *name;        /* of the instruction set */
     vr_dtype    weights;     /* VR_F32 or VR_BF16 */
     vr_dtype    activations; /* VR_F32 or VR_BF16: x, q, k, v, and what attention and layernorm give */
+    int         panel;       /* columns of a panel of weights */
     int         tile;        /* rows of x that one pass over a panel serves */
 
     /* Rows from .. from+rows-1 of one panel of g->y. */
@@ -94,8 +95,8 @@ typedef struct {
 
 /* Bytes times bytes, for the linear layers of blocks; activations are f32 and rounded row by row before they are multiplied. */
 typedef struct {
-    const char *name; /* of the instruction set */
-    int         tile; /* as above */
+    const char *name;        /* of the instruction set */
+    int         panel, tile; /* as above */
 
     void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
 
@@ -103,9 +104,9 @@ typedef struct {
     void (*round_row)(uint8_t *bytes, vr_rounding *how, const float *x, int cols);
 } vr_bytes;
 
-/* Vectors of one width, for which panels are laid out. */
+/* Vectors of one width. */
 typedef struct {
-    int        panel;   /* columns of a panel */
+    int        panel;   /* columns of a panel of f32 */
     vr_kernels f32;     /* all is f32 */
     vr_kernels widened; /* weights are bf16, widened on the way; the rest is f32 */
 
@@ -125,7 +126,7 @@ typedef struct {
 
 extern const vr_isa vr_isa_portable, vr_isa_avx2, vr_isa_avx512;
 
-/* bf16 times bf16, on the panels of avx512. */
+/* bf16 times bf16, on the vectors of avx512. */
 extern const vr_kernels vr_kernels_avx512bf16, vr_kernels_amx;
 
 extern const vr_bytes vr_bytes_avx512vnni; /* likewise */

@@ -89,7 +89,7 @@ void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_ac
                                  .act = act},
                         .multiply = w->type == VR_I8 ? impl->bytes->gemm : impl->kernels->gemm,
                         .rows = y.rows,
-                        .panels = ceil_div(w->out, impl->isa->panel)};
+                        .panels = ceil_div(w->out, w->type == VR_I8 ? impl->bytes->panel : impl->kernels->panel)};
     const int    tile = w->type == VR_I8 ? impl->bytes->tile : impl->kernels->tile;
     const size_t number = vr_dtype_bits(w->type == VR_I8 ? VR_I8 : x.type) / 8;
     job.blocks = linear_blocks(impl, y.rows, (size_t)w->in * number, tile, job.panels);
@@ -327,7 +327,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
     assert(rows->offsets[rows->images] == x.rows);
     const vr_cpu_impl *impl = impl_of(be);
     assert(x.type == VR_F32 && scratch.type == impl->kernels->activations);
-    embed_job job = {x, scratch, rows, in, w, impl->kernels, .panels = ceil_div(x.cols, impl->isa->panel)};
+    embed_job job = {x, scratch, rows, in, w, impl->kernels, .panels = ceil_div(x.cols, impl->kernels->panel)};
     int       largest = 0;
     job.patches = first_patch(&job, rows->images);
     job.tasks = ceil_div(job.patches, 16);

@@ -1,7 +1,6 @@
 /* bench_kernels.c: the verbs at the shapes of DeiT-S and DeiT-B, in GFLOP/s and as a share of a loop of nothing but
  * multiply-adds that runs beside them; then the verbs of a whole forward.  Not part of vr_tests:
- *   make build/libvitrun.a
- *   gcc -O2 -D_GNU_SOURCE -o build/bench_kernels tests/bench/bench_kernels.c build/libvitrun.a -lm -lpthread
+ *   make build/bench_kernels
  *   build/bench_kernels [threads [bf16] [S1] [S8] [B1] [B8]]      each verb, or whole forwards of DeiT-S or -B, batch 1 or 8
  *   VITRUN_ISA=avx2 build/bench_kernels
  * One thread is timed by the processor's time that it took, so that neighbours do not count. */
@@ -187,7 +186,7 @@ static void bench_forward(const char *what, int images, int C, int heads)
     vr_mat     qkv = vr_mat_cols(h, 0, 3 * C), patches = {h.data, rows, 768, h.stride, h.type};
     vr_norm    norm = {numbers((size_t)C, 1), numbers((size_t)C, 1), 1e-6f};
     vr_weight  proj = weight(C, 768), head = weight(1000, C);
-    vr_embed   embed = {proj, 16, 1, norm.weight};
+    vr_embed   embed = {.proj = proj, .patch = 16, .prefix = 1, .prefix_tokens = norm.weight};
     vr_picture pictures[64];
     vr_mat     pooled = mat(images, C), normed = operand(images, C), logits = mat(images, 1000);
     float     *positions = numbers((size_t)(N * C), 1), *pixels = numbers((size_t)(images * 3 * 224 * 224), 1);

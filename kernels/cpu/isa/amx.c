@@ -61,22 +61,22 @@ INLINE void sum_up(const element *left, size_t stride, const float *right, int d
     multiply(end, sizeof *end, right, lower, wide);
 }
 
-void VR_NAME(vr_tile)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                      int rows, int vecs, tile_ahead ahead)
+/* What fetching ahead would gain here has not been measured. */
+void VR_NAME(vr_tile)(const tile_product *p, int rows, int vecs)
 {
-    (void)ahead; /* what it would gain here has not been measured */
     const bool   lower = rows > SIDE, wide = vecs > 1;
-    const size_t bytes = out_stride * sizeof *out;
+    float       *out = p->out;
+    const size_t bytes = p->out_stride * sizeof *out;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     if (lower && wide)
-        sum_up(left, left_stride, right, depth, rows, true, true);
+        sum_up(p->left, p->left_stride, p->right, p->depth, rows, true, true);
     else
-        sum_up(left, left_stride, right, depth, rows, lower, wide);
+        sum_up(p->left, p->left_stride, p->right, p->depth, rows, lower, wide);
     _tile_stored(0, out, bytes);
     if (wide) _tile_stored(1, out + SIDE, bytes);
-    if (lower) _tile_stored(2, out + SIDE * out_stride, bytes);
-    if (lower && wide) _tile_stored(3, out + SIDE * out_stride + SIDE, bytes);
+    if (lower) _tile_stored(2, out + SIDE * p->out_stride, bytes);
+    if (lower && wide) _tile_stored(3, out + SIDE * p->out_stride + SIDE, bytes);
 }

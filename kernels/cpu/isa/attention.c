@@ -84,11 +84,11 @@ static void pack_values(float *packed, const vr_head *h)
 static void multiply(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int rows,
                      int cols, int depth)
 {
+    tile_product p = {out, left, right, out_stride, left_stride, depth, false, (const char *)right, 0};
     for (int col = 0; col < cols; col += PANEL) {
-        int vecs = cols - col > VEC ? 2 : 1;
-        VR_NAME(vr_tile)
-        (out + col, out_stride, left, left_stride, right, depth, rows, vecs, (tile_ahead){(const char *)right, 0});
-        right += vr_groups(depth, KIND) * PANEL;
+        VR_NAME(vr_tile)(&p, rows, cols - col < PANEL ? (cols - col + VEC - 1) / VEC : TILE_VECS);
+        p.out += PANEL;
+        p.right += vr_groups(depth, KIND) * PANEL;
     }
 }
 

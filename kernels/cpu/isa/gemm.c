@@ -1,16 +1,21 @@
 /* gemm.c: the linear layer: products of tiles, and what follows them.  Bias, GELU and residual are done on
- * a small buffer while it is in L1, which keeps branches out of the unrolled part.  Measured choices (Zen 4): rows are
- * shared out evenly among the tiles, 197 = 13 or 14 x 15, never a remainder of 1; no prefetching, which gained nothing. */
+ * a small buffer while it is in L1, which keeps branches out of the unrolled part.  Rows are shared out evenly among the tiles,
+ * 197 = 8 or 9 x 22, never a remainder of 1. */
 #include "../isa.h"
 #include "tile.h"
+
+#include <limits.h>
 
 #define ROWS (VEC == 16 ? 4 : 6) /* finished together */
 #if defined(VR_PAIRS) || defined(VR_WIDENED)
 #define WEIGHTS VR_BF16
+#define NUMBERS 2 /* of a group */
 #elif defined(VR_BYTES)
 #define WEIGHTS VR_I8
+#define NUMBERS 4
 #else
 #define WEIGHTS VR_F32
+#define NUMBERS 1
 #endif
 
 /* x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 = 1/2 + x r(2 x^2 / c^2 - 1) for |x| <= c = 5.5, and 0 or 1 beyond.
@@ -107,33 +112,76 @@ static void finish_column(const vr_gemm *g, const float *sums, const float *pane
     for (; i < rows; i++) finish_rows(g, sums + i * PANEL, &c, row + i, 1, from, count);
 }
 
-/* The share of the next panel that is fetched while tile t of `tiles` is computed.  Panels come from memory once; by itself the
- * processor fetches one only when its first tile is under way (Ice Lake: 9 to 12 % of the time). */
-INLINE tile_ahead share_of_next(const vr_gemm *g, const float *w, int panel, int t, int tiles)
+/* How deep a product goes at once, in groups: all of it, or as far as that part of a panel and of the rows stay in the second cache
+ * together; the sums of WAITING tiles wait for the rest (Ice Lake, 3072 deep: 8 % of the time; less than 384 loses again). */
+#if defined(VR_PAIRS)
+#define SPAN    (INT_MAX / NUMBERS)
+#define WAITING 1
+#else
+#define SPAN    768
+#define WAITING 22
+#endif
+
+/* Panel `panel` of the result, some of its rows. */
+typedef struct {
+    const vr_gemm *g;
+    const float   *w, *next;    /* the panel, and the one that this thread takes next; NULL: not known */
+    int            cols, first; /* columns, and where they lie in y */
+    int            from, rows, tiles;
+} strip;
+
+static strip strip_of(const vr_gemm *g, int from, int rows, int panel)
 {
-    const size_t groups = vr_groups(g->depth, WEIGHTS), words = vr_panel_words(g->depth, PANEL, WEIGHTS);
-    const size_t pace = words * sizeof *w / (groups * (size_t)tiles) + 1;
-    if (g->next == 0 || panel + g->next >= (g->cols + PANEL - 1) / PANEL) return (tile_ahead){(const char *)w, 0};
-    return (tile_ahead){(const char *)(w + (size_t)g->next * words) + (size_t)t * groups * pace, pace};
+    const int    first = panel * PANEL, cols = g->cols - first < PANEL ? g->cols - first : PANEL;
+    const size_t words = vr_panel_words(g->depth, PANEL, WEIGHTS);
+    const float *w = (const float *)g->w + (size_t)panel * words;
+    const bool   more = g->next > 0 && panel + g->next < (g->cols + PANEL - 1) / PANEL;
+    return (strip){g, w, more ? w + (size_t)g->next * words : NULL, cols, first, from, rows, (rows + TILE - 1) / TILE};
+}
+
+static int spans_of(const vr_gemm *g) { return ((int)vr_groups(g->depth, WEIGHTS) - 1) / SPAN + 1; }
+
+static int row_of_tile(const strip *s, int t) { return s->from + vr_share(s->rows, t, s->tiles); }
+
+static void finish_tile(const strip *s, const float *sums, int row, int rows)
+{
+    for (int j = 0; j < s->cols; j += VEC)
+        finish_column(s->g, sums + j, s->w, row, rows, s->first + j, s->cols - j < VEC ? s->cols - j : VEC);
+}
+
+/* Tiles t .. end-1, of at most `most` rows each, the depth span after span.  Meanwhile what is multiplied next is fetched, a share
+ * with each group of a tile: panels come from memory once, and by itself the processor fetches one only when its first tile is
+ * under way (Ice Lake: 9 to 12 % of the time). */
+static void multiply_tiles(const strip *s, float *sums, int t, int end, int most)
+{
+    const vr_gemm *g = s->g;
+    const int      spans = spans_of(g), first = row_of_tile(s, t);
+    tile_product   p = {.out_stride = PANEL, .left_stride = g->x_stride};
+    for (int span = 0, deep = 0; span < spans; span++, deep += p.depth) {
+        p.right = s->w + (size_t)span * SPAN * PANEL;
+        const float *next = span < spans - 1 ? p.right + (size_t)SPAN * PANEL : end == s->tiles ? s->next : s->w;
+        p.depth = span < spans - 1 ? SPAN * NUMBERS : g->depth - deep;
+        p.more = span > 0;
+        p.ahead = (const char *)(next ? next : s->w);
+        p.pace = next ? PANEL * sizeof *next / (size_t)(end - t) + 1 : 0;
+        for (int i = t; i < end; i++) {
+            const int row = row_of_tile(s, i), rows = row_of_tile(s, i + 1) - row;
+            const int start = tile_start(row, s->from + s->rows, most);
+            p.out = spans > 1 ? sums + (row - first) * PANEL : sums;
+            p.left = (const element *)g->x + (size_t)start * g->x_stride + deep;
+            VR_NAME(vr_tile)(&p, SAME_ROWS ? most : rows, (s->cols + VEC - 1) / VEC);
+            p.ahead += (size_t)(p.depth / NUMBERS) * p.pace;
+            if (span == spans - 1) finish_tile(s, p.out + (row - start) * PANEL, row, rows);
+        }
+    }
 }
 
 void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel)
 {
-    _Alignas(64) float sums[TILE * PANEL];
-    const int          first = panel * PANEL, cols = g->cols - first < PANEL ? g->cols - first : PANEL;
-    const int          vecs = (cols + VEC - 1) / VEC, tiles = (rows + TILE - 1) / TILE;
-    const int          most = tiles ? (rows + tiles - 1) / tiles : 0;
-    const float       *w = (const float *)g->w + (size_t)panel * vr_panel_words(g->depth, PANEL, WEIGHTS);
+    _Alignas(64) float sums[WAITING * TILE * PANEL];
+    const strip        s = strip_of(g, from, rows, panel);
+    const int          most = s.tiles ? (rows + s.tiles - 1) / s.tiles : 0, step = spans_of(g) > 1 ? WAITING : s.tiles;
     VR_NAME(vr_tile_begin)(most);
-    for (int t = 0; t < tiles; t++) {
-        const int      row = from + vr_share(rows, t, tiles), count = from + vr_share(rows, t + 1, tiles) - row;
-        const int      start = tile_start(row, from + rows, most);
-        const element *x = (const element *)g->x + (size_t)start * g->x_stride;
-        const float   *done = sums + (row - start) * PANEL;
-        VR_NAME(vr_tile)
-        (sums, PANEL, x, g->x_stride, w, g->depth, SAME_ROWS ? most : count, vecs, share_of_next(g, w, panel, t, tiles));
-        for (int j = 0; j < cols; j += VEC)
-            finish_column(g, done + j, w, row, count, first + j, cols - j < VEC ? cols - j : VEC);
-    }
+    for (int t = 0; t < s.tiles; t += step) multiply_tiles(&s, sums, t, t + step < s.tiles ? t + step : s.tiles, most);
     VR_NAME(vr_tile_end)();
 }

@@ -46,7 +46,14 @@ INLINE vec right_of(const float *group, int step) { return (void)step, vec_load(
 #endif
 INLINE vec left_of(const element *x, int step) { return vec_all(x[step]); }
 INLINE vec last_left_of(const element *x) { return vec_all(*x); }
-INLINE vec dot(vec sum, vec a, vec b) { return vec_fma(a, b, sum); }
+INLINE vec dot(vec sum, vec a, vec b)
+{
+    sum = vec_fma(a, b, sum);
+#if defined(VR_WIDENED) && defined(__AVX2__)
+    __asm__("" : "+v"(sum)); /* a register: gcc 12 would keep the sums of two steps in memory */
+#endif
+    return sum;
+}
 #endif
 
 #if defined(WHOLE)
@@ -77,52 +84,61 @@ INLINE void multiply(number (*sum)[TILE_VECS], const element *const *base, size_
  * fetches it too late by itself (Ice Lake: 3 to 5 % of the time); half as large it made no difference. */
 INLINE void fetch_row(const float *row) { UNROLL for (int at = 0; at < PANEL; at += 16) __builtin_prefetch(row + at); }
 
-INLINE void tile(int rows, int vecs, float *out, size_t out_stride, const element *left, size_t left_stride, const float *right,
-                 int depth, tile_ahead ahead)
+INLINE void tile(const tile_product *p, int rows, int vecs)
 {
     number         sum[TILE][TILE_VECS];
     const element *base[POINTERS];
-    UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] = left + (size_t)(3 * i) * left_stride;
-    UNROLL for (int i = 0; i < rows; i++) { UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = (number){0}; }
-    for (int k = 0; k < depth / GROUP; k++) {
-        __builtin_prefetch(ahead.at);
-        ahead.at += ahead.pace;
+    const float   *right = p->right;
+    const char    *ahead = p->ahead;
+    const size_t   stride = p->left_stride, pace = p->pace;
+    UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] = p->left + (size_t)(3 * i) * stride;
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        const float *before = p->out + (size_t)i * p->out_stride;
+        UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = p->more ? (number)vec_load(before + j * VEC) : (number){0};
+    }
+    for (int k = 0; k < p->depth / GROUP; k++) {
+        __builtin_prefetch(ahead);
+        ahead += pace;
         if (GROUP == 1) fetch_row(right + 4 * PANEL);
-        UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, left_stride, right, rows, vecs, step, false);
+        UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, stride, right, rows, vecs, step, false);
         right += PANEL;
         UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] += GROUP;
     }
-    if (depth % GROUP) multiply(sum, base, left_stride, right, rows, vecs, 0, true);
+    if (p->depth % GROUP) multiply(sum, base, stride, right, rows, vecs, 0, true);
     UNROLL for (int i = 0; i < rows; i++)
     {
-        UNROLL for (int j = 0; j < vecs; j++) vec_store(out + (size_t)i * out_stride + j * VEC, (vec)sum[i][j]);
+        float *out = p->out + (size_t)i * p->out_stride;
+        UNROLL for (int j = 0; j < vecs; j++) vec_store(out + j * VEC, (vec)sum[i][j]);
     }
 }
 
-typedef void (*tile_fn)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                        tile_ahead ahead);
+typedef void (*tile_fn)(const tile_product *p);
 
-#define TILE_FN(rows, vecs)                                                                                  \
-    static void tile_##vecs##_##rows(float *out, size_t out_stride, const element *left, size_t left_stride, \
-                                     const float *right, int depth, tile_ahead ahead)                        \
-    {                                                                                                        \
-        tile(rows, vecs, out, out_stride, left, left_stride, right, depth, ahead);                           \
-    }
+#define TILE_FN(rows, vecs) \
+    static void tile_##vecs##_##rows(const tile_product *p) { tile(p, rows, vecs); }
 #define TILE_NAME(rows, vecs) tile_##vecs##_##rows,
 #define TO_6(X, v)            X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v)
-#define TO_14(X, v)           TO_6(X, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
+#define TO_9(X, v)            TO_6(X, v) X(7, v) X(8, v) X(9, v)
+#define TO_14(X, v)           TO_9(X, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
 #if TILE == 14
 #define EACH_ROWS TO_14
+#elif TILE == 9
+#define EACH_ROWS TO_9
 #else
 #define EACH_ROWS TO_6
 #endif
 
 EACH_ROWS(TILE_FN, 1)
 EACH_ROWS(TILE_FN, 2)
-static const tile_fn table[TILE_VECS][TILE] = {{EACH_ROWS(TILE_NAME, 1)}, {EACH_ROWS(TILE_NAME, 2)}};
+#if TILE_VECS == 3
+EACH_ROWS(TILE_FN, 3)
+#define EACH_VECS(X) \
+    {EACH_ROWS(X, 1)}, {EACH_ROWS(X, 2)}, { EACH_ROWS(X, 3) }
+#else
+#define EACH_VECS(X) \
+    {EACH_ROWS(X, 1)}, { EACH_ROWS(X, 2) }
+#endif
+static const tile_fn table[TILE_VECS][TILE] = {EACH_VECS(TILE_NAME)};
 
-void VR_NAME(vr_tile)(float *out, size_t out_stride, const element *left, size_t left_stride, const float *right, int depth,
-                      int rows, int vecs, tile_ahead ahead)
-{
-    table[vecs - 1][rows - 1](out, out_stride, left, left_stride, right, depth, ahead);
-}
+void VR_NAME(vr_tile)(const tile_product *p, int rows, int vecs) { table[vecs - 1][rows - 1](p); }
