@@ -12,6 +12,8 @@
 #define KIND VR_F32
 #endif
 
+#define TOGETHER (VEC == 16 ? 3 : 2) /* rows that are softened side by side */
+
 /* Where things lie in a thread's scratch. */
 typedef struct {
     float *keys;    /* K^T, panels [keys / PANEL][groups of head_size][PANEL] */
@@ -22,6 +24,13 @@ typedef struct {
     size_t score_stride, result_stride;
     size_t total; /* floats */
 } layout;
+
+/* The columns of `cols` that panels 0 .. panel-1 hold: whole vectors, shared out evenly, as a tile of one vector is slow. */
+INLINE int panel_start(int panel, int cols)
+{
+    const int vecs = (cols + VEC - 1) / VEC, start = VEC * vr_share(vecs, panel, (vecs + TILE_VECS - 1) / TILE_VECS);
+    return start < cols ? start : cols;
+}
 
 static layout lay_out(float *scratch, int keys, int head_size)
 {
@@ -46,8 +55,8 @@ static const element *row_of(const void *matrix, size_t stride, int row)
 
 static void pack_keys(float *packed, const vr_head *h)
 {
-    for (int key = 0; key < h->keys; key += PANEL) {
-        const int      cols = h->keys - key < PANEL ? h->keys - key : PANEL;
+    for (int panel = 0, key = 0; key < h->keys; panel++) {
+        const int      cols = panel_start(panel + 1, h->keys) - key;
         const element *rows = row_of(h->k, h->k_stride, key);
 #if defined(VR_PAIRS)
         vr_pack_pairs(packed, PANEL, rows, VR_BF16, h->k_stride, cols, h->head_size);
@@ -55,6 +64,7 @@ static void pack_keys(float *packed, const vr_head *h)
         vr_pack_panel(packed, PANEL, rows, h->k_stride, cols, h->head_size);
 #endif
         packed += vr_groups(h->head_size, KIND) * PANEL;
+        key += cols;
     }
 }
 
@@ -62,7 +72,6 @@ static void pack_keys(float *packed, const vr_head *h)
 static vec value_group(const vr_head *h, int group, int col, int left)
 {
     const int n = left < VEC ? left : VEC;
-    if (left <= 0) return (vec){0};
 #if defined(VR_PAIRS)
     const vec zero = {0}, low = 2 * group < h->keys ? load_first(row_of(h->v, h->v_stride, 2 * group) + col, n) : zero;
     const vec high = 2 * group + 1 < h->keys ? load_first(row_of(h->v, h->v_stride, 2 * group + 1) + col, n) : zero;
@@ -75,9 +84,11 @@ static vec value_group(const vr_head *h, int group, int col, int left)
 static void pack_values(float *packed, const vr_head *h)
 {
     const int groups = (int)vr_groups(h->keys, KIND);
-    for (int col = 0; col < h->head_size; col += PANEL)
+    for (int panel = 0, col = 0, end; col < h->head_size; panel++, col = end) {
+        end = panel_start(panel + 1, h->head_size);
         for (int g = 0; g < groups; g++, packed += PANEL)
-            for (int j = 0; j < PANEL; j += VEC) vec_store(packed + j, value_group(h, g, col + j, h->head_size - col - j));
+            for (int j = col; j < end; j += VEC) vec_store(packed + j - col, value_group(h, g, j, end - j));
+    }
 }
 
 /* out [rows, cols] = left [rows, depth] times the panels `right` */
@@ -85,9 +96,11 @@ static void multiply(float *out, size_t out_stride, const element *left, size_t 
                      int cols, int depth)
 {
     tile_product p = {out, left, right, out_stride, left_stride, depth, false, (const char *)right, 0};
-    for (int col = 0; col < cols; col += PANEL) {
-        VR_NAME(vr_tile)(&p, rows, cols - col < PANEL ? (cols - col + VEC - 1) / VEC : TILE_VECS);
-        p.out += PANEL;
+    for (int panel = 0, col = 0; col < cols; panel++) {
+        const int end = panel_start(panel + 1, cols);
+        p.out = out + col;
+        VR_NAME(vr_tile)(&p, rows, (end - col + VEC - 1) / VEC);
+        col = end;
         p.right += vr_groups(depth, KIND) * PANEL;
     }
 }
@@ -103,23 +116,47 @@ static void add_bias(float *s, const float *bias, int keys)
     for (int j = 0; j < keys; j += VEC) vec_store(s + j, vec_load(s + j) + vec_load(bias + j));
 }
 
-/* s_j = e^(scale (s_j - max s)); returns 1 / sum s.  The lanes beyond `keys` may be written, but count for nothing.
- * The maximum is taken away first: near it, where the weights are large, that difference is exact. */
-static float soften(float *s, int keys, float scale)
+/* In each of `rows` rows: s_j = e^(scale (s_j - max s)), and factor = 1 / sum s.  The lanes beyond `keys` may be written, but count
+ * for nothing.  The maximum is taken away first: near it, where the weights are large, that difference is exact. */
+INLINE void soften_rows(float *factor, float *s, size_t stride, int rows, int keys, float scale)
 {
     const int last = (keys - 1) / VEC * VEC, left = keys - last;
-    const vec factor = vec_all(scale * 1.44269504f); /* to base 2 */
-    vec       tail = vec_load(s + last), high = vec_first(tail, left, vec_all(s[0])), sum = {0};
-    for (int j = 0; j < last; j += VEC) high = vec_max(high, vec_load(s + j));
-    const vec max = vec_all(vec_largest(high));
-    for (int j = 0; j < last; j += VEC) {
-        vec e = vec_exp2((vec_load(s + j) - max) * factor);
-        vec_store(s + j, e);
-        sum += e;
+    const vec to_base_2 = vec_all(scale * 1.44269504f);
+    vec       tail[TOGETHER], max[TOGETHER], sum[TOGETHER];
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        const float *row = s + (size_t)i * stride;
+        tail[i] = vec_load(row + last);
+        max[i] = vec_first(tail[i], left, vec_all(row[0]));
+        sum[i] = (vec){0};
     }
-    tail = vec_exp2((tail - max) * factor);
-    vec_store(s + last, tail);
-    return 1 / vec_sum(sum + vec_first(tail, left, (vec){0}));
+    for (int j = 0; j < last; j += VEC) {
+        UNROLL for (int i = 0; i < rows; i++) max[i] = vec_max(max[i], vec_load(s + (size_t)i * stride + j));
+    }
+    UNROLL for (int i = 0; i < rows; i++) max[i] = vec_all(vec_largest(max[i]));
+    for (int j = 0; j < last; j += VEC) {
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            float *at = s + (size_t)i * stride + j;
+            vec    e = vec_exp2((vec_load(at) - max[i]) * to_base_2);
+            vec_store(at, e);
+            sum[i] += e;
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        tail[i] = vec_exp2((tail[i] - max[i]) * to_base_2);
+        vec_store(s + (size_t)i * stride + last, tail[i]);
+        factor[i] = 1 / vec_sum(sum[i] + vec_first(tail[i], left, (vec){0}));
+    }
+}
+
+/* Several rows side by side, as each waits for its own maximum and sum. */
+static void soften(float *factor, float *s, size_t stride, int rows, int keys, float scale)
+{
+    int i = 0;
+    for (; i + TOGETHER <= rows; i += TOGETHER) soften_rows(factor + i, s + (size_t)i * stride, stride, TOGETHER, keys, scale);
+    for (; i < rows; i++) soften_rows(factor + i, s + (size_t)i * stride, stride, 1, keys, scale);
 }
 
 /* The row's elements, where the row lies. */
@@ -144,12 +181,9 @@ static void attend(const vr_head *h, const layout *l, int row, int rows, int don
     const size_t stride = l->score_stride;
     float        factor[TILE];
     multiply(l->scores, stride, row_of(h->q, h->q_stride, row), h->q_stride, l->keys, rows, h->keys, h->head_size);
-    for (int i = done; i < rows; i++) {
-        float *s = l->scores + (size_t)i * stride;
-        if (h->size) add_bias(s, l->bias, h->keys);
-        factor[i] = soften(s, h->keys, h->scale);
-        round_row(s, h->keys);
-    }
+    for (int i = done; i < rows && h->size; i++) add_bias(l->scores + (size_t)i * stride, l->bias, h->keys);
+    soften(factor + done, l->scores + (size_t)done * stride, stride, rows - done, h->keys, h->scale);
+    for (int i = done; i < rows; i++) round_row(l->scores + (size_t)i * stride, h->keys);
     multiply(l->results, l->result_stride, (const element *)l->scores, stride * sizeof *l->scores / sizeof(element), l->values,
              rows, h->head_size, h->keys);
     for (int i = done; i < rows; i++)
@@ -194,7 +228,9 @@ void VR_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float 
         const element *q = (const element *)h->q + col;
         for (int j = 0; j < h->keys; j++) l.scores[j] = dot(q, row_of(h->k, h->k_stride, j) + col, h->head_size);
         if (h->size) add_bias(l.scores, l.bias, h->keys);
-        const float factor = soften(l.scores, h->keys, h->scale) / (float)heads;
+        float factor;
+        soften(&factor, l.scores, l.score_stride, 1, h->keys, h->scale);
+        factor /= (float)heads;
         for (int j = 0; j < h->keys; j++) scores[j] = (head ? scores[j] : 0) + factor * l.scores[j];
     }
 }

@@ -82,7 +82,10 @@ INLINE void multiply(number (*sum)[TILE_VECS], const element *const *base, size_
 
 /* A row of the panel, some steps before its turn.  A panel of f32 is larger than the first cache, from whose back the processor
  * fetches it too late by itself (Ice Lake: 3 to 5 % of the time); half as large it made no difference. */
-INLINE void fetch_row(const float *row) { UNROLL for (int at = 0; at < PANEL; at += 16) __builtin_prefetch(row + at); }
+INLINE void fetch_row(const float *row, int vecs)
+{
+    UNROLL for (int at = 0; at < vecs * VEC; at += 16) __builtin_prefetch(row + at);
+}
 
 INLINE void tile(const tile_product *p, int rows, int vecs)
 {
@@ -100,7 +103,7 @@ INLINE void tile(const tile_product *p, int rows, int vecs)
     for (int k = 0; k < p->depth / GROUP; k++) {
         __builtin_prefetch(ahead);
         ahead += pace;
-        if (GROUP == 1) fetch_row(right + 4 * PANEL);
+        if (GROUP == 1) fetch_row(right + 4 * PANEL, vecs);
         UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, stride, right, rows, vecs, step, false);
         right += PANEL;
         UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] += GROUP;

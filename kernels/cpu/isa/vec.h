@@ -160,24 +160,47 @@ INLINE vec vec_first(vec v, int n, vec rest)
     return vec_pick(lane < n, v, rest);
 }
 
+/* Lane i of it is lane i + n of v, around the end. */
+#define LANE(n, i) (((n) + (i)) % VEC)
+#if VEC == 16
+#define TURNED(v, n)                                                                                                  \
+    __builtin_shufflevector(v, v, LANE(n, 0), LANE(n, 1), LANE(n, 2), LANE(n, 3), LANE(n, 4), LANE(n, 5), LANE(n, 6), \
+                            LANE(n, 7), LANE(n, 8), LANE(n, 9), LANE(n, 10), LANE(n, 11), LANE(n, 12), LANE(n, 13),   \
+                            LANE(n, 14), LANE(n, 15))
+#elif VEC == 8
+#define TURNED(v, n)                                                                                                  \
+    __builtin_shufflevector(v, v, LANE(n, 0), LANE(n, 1), LANE(n, 2), LANE(n, 3), LANE(n, 4), LANE(n, 5), LANE(n, 6), \
+                            LANE(n, 7))
+#else
+#define TURNED(v, n) __builtin_shufflevector(v, v, LANE(n, 0), LANE(n, 1), LANE(n, 2), LANE(n, 3))
+#endif
+
 /* The sum of the lanes, by halves: the same order on every call. */
 INLINE float vec_sum(vec v)
 {
-    float lane[VEC];
-    memcpy(lane, &v, sizeof lane);
-    for (int half = VEC / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+#if VEC == 16
+    v += TURNED(v, 8);
+#endif
+#if VEC >= 8
+    v += TURNED(v, 4);
+#endif
+    v += TURNED(v, 2);
+    v += TURNED(v, 1);
+    return v[0];
 }
 
 /* The largest lane; a NaN may be lost. */
 INLINE float vec_largest(vec v)
 {
-    float lane[VEC];
-    memcpy(lane, &v, sizeof lane);
-    for (int half = VEC / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
+#if VEC == 16
+    v = vec_max(v, TURNED(v, 8));
+#endif
+#if VEC >= 8
+    v = vec_max(v, TURNED(v, 4));
+#endif
+    v = vec_max(v, TURNED(v, 2));
+    v = vec_max(v, TURNED(v, 1));
+    return v[0];
 }
 
 /* 2^x for x <= 0, to 1e-7 of the result; what is below 2^-126 becomes 2^-126.
