@@ -1,6 +1,9 @@
 /* attention.c: one head of one image, a tile of queries at a time: all its scores in L1, softmax over whole rows, then
  * the weighted sum of the values.  Keys and values are first laid out in panels, so that both products are the linear
  * layer's tile.  The division by the row's sum is left to the end, where there are fewest numbers. */
+#if !defined(VR_PAIRS)
+#define VR_HEADS
+#endif
 #include "../isa.h"
 #include "tile.h"
 

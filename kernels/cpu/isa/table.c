@@ -2,20 +2,26 @@
 #include "../isa.h"
 #include "vec.h"
 
+#if defined(VR_PAIRS)
+#define HEADS_NAME(name) VR_NAME(name)
+#else
+#define HEADS_NAME(name) VR_NAME2(name##_heads, VR_ISA) /* tiles of their own */
+#endif
+
 void   VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel);
-void   VR_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch);
-size_t VR_NAME(vr_attention_scratch)(int keys, int head_size);
-void   VR_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float *scratch);
+void   HEADS_NAME(vr_attention)(const vr_head *h, int part, int parts, float *scratch);
+size_t HEADS_NAME(vr_attention_scratch)(int keys, int head_size);
+void   HEADS_NAME(vr_class_scores)(float *scores, const vr_head *h, int heads, float *scratch);
 void   VR_NAME(vr_layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
 
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
 
-#define KERNELS(of_weights, of_activations, of_gemm)                                                              \
-    {                                                                                                             \
-        .name = TEXT(VR_ISA), .weights = of_weights, .activations = of_activations, .panel = PANEL, .tile = TILE, \
-        .gemm = of_gemm, .attention = VR_NAME(vr_attention), .attention_scratch = VR_NAME(vr_attention_scratch),  \
-        .class_scores = VR_NAME(vr_class_scores), .layernorm = VR_NAME(vr_layernorm),                             \
+#define KERNELS(of_weights, of_activations, of_gemm)                                                                   \
+    {                                                                                                                  \
+        .name = TEXT(VR_ISA), .weights = of_weights, .activations = of_activations, .panel = PANEL, .tile = TILE,      \
+        .gemm = of_gemm, .attention = HEADS_NAME(vr_attention), .attention_scratch = HEADS_NAME(vr_attention_scratch), \
+        .class_scores = HEADS_NAME(vr_class_scores), .layernorm = VR_NAME(vr_layernorm),                               \
     }
 
 #if defined(VR_PAIRS)

@@ -87,6 +87,12 @@ INLINE void fetch_row(const float *row, int vecs)
     UNROLL for (int at = 0; at < vecs * VEC; at += 16) __builtin_prefetch(row + at);
 }
 
+#if defined(VR_HEADS)
+#define FETCH 0 /* what attention reads lies in the second cache, and soon in the first */
+#else
+#define FETCH 1
+#endif
+
 INLINE void tile(const tile_product *p, int rows, int vecs)
 {
     number         sum[TILE][TILE_VECS];
@@ -101,9 +107,9 @@ INLINE void tile(const tile_product *p, int rows, int vecs)
         UNROLL for (int j = 0; j < vecs; j++) sum[i][j] = p->more ? (number)vec_load(before + j * VEC) : (number){0};
     }
     for (int k = 0; k < p->depth / GROUP; k++) {
-        __builtin_prefetch(ahead);
+        if (FETCH) __builtin_prefetch(ahead);
         ahead += pace;
-        if (GROUP == 1) fetch_row(right + 4 * PANEL, vecs);
+        if (FETCH && GROUP == 1) fetch_row(right + 4 * PANEL, vecs);
         UNROLL for (int step = 0; step < STEPS; step++) multiply(sum, base, stride, right, rows, vecs, step, false);
         right += PANEL;
         UNROLL for (int i = 0; i < (rows + 2) / 3; i++) base[i] += GROUP;
@@ -134,13 +140,18 @@ typedef void (*tile_fn)(const tile_product *p);
 
 EACH_ROWS(TILE_FN, 1)
 EACH_ROWS(TILE_FN, 2)
-#if TILE_VECS == 3
+#if TILE_VECS == 2
+#define EACH_VECS(X) \
+    {EACH_ROWS(X, 1)}, { EACH_ROWS(X, 2) }
+#elif TILE_VECS == 3
 EACH_ROWS(TILE_FN, 3)
 #define EACH_VECS(X) \
     {EACH_ROWS(X, 1)}, {EACH_ROWS(X, 2)}, { EACH_ROWS(X, 3) }
 #else
+EACH_ROWS(TILE_FN, 3)
+EACH_ROWS(TILE_FN, 4)
 #define EACH_VECS(X) \
-    {EACH_ROWS(X, 1)}, { EACH_ROWS(X, 2) }
+    {EACH_ROWS(X, 1)}, {EACH_ROWS(X, 2)}, {EACH_ROWS(X, 3)}, { EACH_ROWS(X, 4) }
 #endif
 static const tile_fn table[TILE_VECS][TILE] = {EACH_VECS(TILE_NAME)};
 

@@ -2,7 +2,7 @@
  * the compiler's; only what they lack is named here.
  *
  * An element of an activation is an f32, but a bf16 where VR_PAIRS is defined, which comes with AVX-512 and AVX512-BF16.
- * Where VR_WIDENED is defined weights are bf16 and the rest is f32.  Where VR_BYTES is defined, which comes with AVX-512 and
+ * Where VR_WIDENED is defined weights are bf16 and the rest is f32; where VR_HEADS is, tiles are those of attention.  Where VR_BYTES is defined, which comes with AVX-512 and
  * its VNNI, a product's operands are bytes: elements are.
  *
  * A NaN must reach the result, where the caller looks for it: vec_max and vec_min give their SECOND operand where one
@@ -23,6 +23,9 @@
 #elif defined(VR_PAIRS)
 #define TILE      14 /* 28 of 32 registers hold sums */
 #define TILE_VECS 2
+#elif defined(VR_HEADS)
+#define TILE      6 /* 24 of 32; a head of 64 is one panel */
+#define TILE_VECS 4
 #else
 #define TILE      9 /* 27 of 32; 12 loads for 27 products, where 14 x 2 takes 16 for 28 and is 12 % slower on Ice Lake */
 #define TILE_VECS 3
@@ -47,6 +50,8 @@
 #define VR_NAME2(name, isa) VR_NAME3(name, isa)
 #if defined(VR_WIDENED)
 #define VR_NAME(name) VR_NAME2(name##_widened, VR_ISA)
+#elif defined(VR_HEADS)
+#define VR_NAME(name) VR_NAME2(name##_heads, VR_ISA)
 #else
 #define VR_NAME(name) VR_NAME2(name, VR_ISA)
 #endif
@@ -74,6 +79,10 @@ INLINE vec vec_load(const float *p)
 INLINE void vec_store(float *p, vec v) { memcpy(p, &v, sizeof v); }
 
 /* The first n lanes, n from 1 to VEC; the others read as 0 and are not written. */
+#if VEC == 16
+INLINE vec  vec_load_first(const float *p, int n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+INLINE void vec_store_first(float *p, int n, vec v) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v); }
+#else
 INLINE vec vec_load_first(const float *p, int n)
 {
     vec v = {0};
@@ -89,6 +98,7 @@ INLINE void vec_store_first(float *p, int n, vec v)
     else
         memcpy(p, &v, (size_t)n * sizeof *p);
 }
+#endif
 
 /* ---- elements of activations ---- */
 

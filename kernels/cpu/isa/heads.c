@@ -1,0 +1,3 @@
+/* heads.c: tiles as attention wants them. */
+#define VR_HEADS
+#include "tile.c"
