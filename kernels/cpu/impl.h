@@ -23,6 +23,12 @@ typedef struct {
     vr_reduction      reduction; /* scratch of the reducers; empty before reserve_reduction() */
 } vr_cpu_impl;
 
+/* How weights of `type` are multiplied. */
+static inline const vr_product *vr_product_of(const vr_cpu_impl *impl, vr_dtype type)
+{
+    return type == VR_I8 ? &impl->bytes->product : &impl->kernels->product;
+}
+
 vr_status vr_cpu_pack(vr_backend *be, vr_weight *out, const float *weight, const float *bias, int out_features, int in_features,
                       vr_layer layer, vr_error *err);
 vr_status vr_cpu_pack_rows(vr_backend *be, vr_weight *out, const vr_row_source *rows, const float *bias, int out_features,

@@ -70,17 +70,23 @@ typedef struct {
 /* Part `part` of `parts` equal shares of `count` things starts here. */
 static inline int vr_share(int count, int part, int parts) { return (int)((long long)count * part / parts); }
 
-/* A way to multiply, and what goes with it. */
+/* A way to multiply. */
+typedef struct {
+    int panel; /* columns of a panel of weights */
+    int tile;  /* rows of x that one pass over a panel serves */
+    int span;  /* bytes of a row that are multiplied before the next rows are */
+    int block; /* bytes of such parts of rows that are best for a task */
+
+    /* Rows from .. from+rows-1 of one panel of g->y. */
+    void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
+} vr_product;
+
+/* The same, and what goes with it. */
 typedef struct {
     const char *name;        /* of the instruction set */
     vr_dtype    weights;     /* VR_F32 or VR_BF16 */
     vr_dtype    activations; /* VR_F32 or VR_BF16: x, q, k, v, and what attention and layernorm give */
-    int         panel;       /* columns of a panel of weights */
-    int         tile;        /* rows of x that one pass over a panel serves */
-
-    /* Rows from .. from+rows-1 of one panel of g->y. */
-    void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
-
+    vr_product  product;
     /* Part `part` of `parts` of a head's queries.  scratch: attention_scratch() floats, aligned to 64. */
     void (*attention)(const vr_head *h, int part, int parts, float *scratch);
     size_t (*attention_scratch)(int keys, int head_size);
@@ -95,11 +101,8 @@ typedef struct {
 
 /* Bytes times bytes, for the linear layers of blocks; activations are f32 and rounded row by row before they are multiplied. */
 typedef struct {
-    const char *name;        /* of the instruction set */
-    int         panel, tile; /* as above */
-
-    void (*gemm)(const vr_gemm *g, int from, int rows, int panel);
-
+    const char *name; /* of the instruction set */
+    vr_product  product;
     /* The bytes of x [cols], in whole groups: q = round(x * 255 / range) + zero, where the range is that of the row and 0. */
     void (*round_row)(uint8_t *bytes, vr_rounding *how, const float *x, int cols);
 } vr_bytes;

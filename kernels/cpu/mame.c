@@ -225,7 +225,7 @@ static void combine_task(int task, int thread, void *arg)
         for (int k = 0; k < p.N; k++)
             isa->merge_pack(packed + k * isa->panel, x + (size_t)p.order[p.M + k] * x_stride, mass_of(&p, p.order[p.M + k]),
                             cols);
-        isa->f32.gemm(&gemm, 0, p.M, 0);
+        isa->f32.product.gemm(&gemm, 0, p.M, 0);
     }
     for (int t = 0; t < j->in->prefix + p.M + p.N; t++) {
         const int row = j->trace->row[p.first + t];

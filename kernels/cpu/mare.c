@@ -72,7 +72,7 @@ static void restore_task(int task, int thread, void *arg)
                         .cols = cols,
                         .depth = w.M};
         pack_destinations(j, lane->packed, first, w.M, col, cols);
-        isa->f32.gemm(&gemm, 0, w.N, 0);
+        isa->f32.product.gemm(&gemm, 0, w.N, 0);
     }
     for (int i = t->in_offsets[b]; i < t->in_offsets[b + 1]; i++) {
         float      *x = j->x.data + (size_t)i * j->x.stride + col;

@@ -145,7 +145,7 @@ void vr_reduction_cosines(const vr_reduction *r, const vr_isa *isa, const vr_lan
                         .add_stride = (size_t)isa->panel,
                         .cols = sources,
                         .depth = min_int(DEPTH, depth - from)};
-        isa->f32.gemm(&gemm, 0, M, 0);
+        isa->f32.product.gemm(&gemm, 0, M, 0);
     }
     if (!dot) isa->merge_scale(lane->block, r->scale + first, r->scale + first + source, M, sources);
 }

@@ -16,19 +16,19 @@ static const vr_cpu_impl *impl_of(const vr_backend *be) { return be->impl; }
 /* ---- linear: a task is a panel of columns and a block of rows ---- */
 
 typedef struct {
-    vr_gemm gemm;
-    void (*multiply)(const vr_gemm *g, int from, int rows, int panel);
-    int rows, blocks, panels;
+    vr_gemm           gemm;
+    const vr_product *product;
+    int               rows, blocks, panels;
 } linear_job;
 
-/* Rows are cut where x would leave the cache between two panels (at 2.5 MB; smaller blocks measured slower on Zen 4,
- * L2 1 MB and L3 32 MB), and where there would be too few tasks to keep every thread busy to the end. */
-static int linear_blocks(const vr_cpu_impl *impl, int rows, size_t row_bytes, int tile, int panels)
+/* Rows are cut where x would leave the cache between two panels, and where there would be too few tasks to keep every thread busy
+ * to the end. */
+static int linear_blocks(const vr_cpu_impl *impl, const vr_product *product, int rows, size_t row_bytes, int panels)
 {
-    const double block_bytes = 2.5e6;
-    int          by_cache = (int)((double)rows * (double)row_bytes / block_bytes) + 1;
+    const size_t span = (size_t)product->span, bytes = row_bytes < span ? row_bytes : span;
+    int          by_cache = (int)((double)rows * (double)bytes / product->block) + 1;
     int          by_threads = ceil_div(3 * vr_threads_count(impl->crew), panels);
-    return max_int(1, min_int(max_int(by_cache, by_threads), ceil_div(rows, tile)));
+    return max_int(1, min_int(max_int(by_cache, by_threads), ceil_div(rows, product->tile)));
 }
 
 static void linear_task(int task, int thread, void *arg)
@@ -36,7 +36,7 @@ static void linear_task(int task, int thread, void *arg)
     const linear_job *j = arg;
     (void)thread;
     int block = task / j->panels, from = vr_share(j->rows, block, j->blocks);
-    j->multiply(&j->gemm, from, vr_share(j->rows, block + 1, j->blocks) - from, task % j->panels);
+    j->product->gemm(&j->gemm, from, vr_share(j->rows, block + 1, j->blocks) - from, task % j->panels);
 }
 
 enum { ROUND_ROWS = 16 }; /* of a task */
@@ -74,25 +74,25 @@ void vr_cpu_linear(vr_backend *be, vr_mat y, vr_mat x, const vr_weight *w, vr_ac
     assert(y.stride >= (size_t)y.cols && x.stride >= (size_t)x.cols);
     const vr_cpu_impl *impl = impl_of(be);
     assert(x.type == impl->kernels->activations && (y.type == VR_F32 || (y.type == x.type && into == VR_SET)));
-    linear_job   job = {.gemm = {.y = y.data,
-                                 .x = x.data,
-                                 .w = w->data,
-                                 .bias = w->bias,
-                                 .add = into == VR_ADD ? y.data : NULL,
-                                 .y_stride = y.stride,
-                                 .x_stride = x.stride,
-                                 .add_stride = y.stride,
-                                 .cols = w->out,
-                                 .depth = w->in,
-                                 .next = vr_threads_count(impl->crew),
-                                 .y_type = y.type,
-                                 .act = act},
-                        .multiply = w->type == VR_I8 ? impl->bytes->gemm : impl->kernels->gemm,
-                        .rows = y.rows,
-                        .panels = ceil_div(w->out, w->type == VR_I8 ? impl->bytes->panel : impl->kernels->panel)};
-    const int    tile = w->type == VR_I8 ? impl->bytes->tile : impl->kernels->tile;
-    const size_t number = vr_dtype_bits(w->type == VR_I8 ? VR_I8 : x.type) / 8;
-    job.blocks = linear_blocks(impl, y.rows, (size_t)w->in * number, tile, job.panels);
+    const vr_product *product = vr_product_of(impl, w->type);
+    linear_job        job = {.gemm = {.y = y.data,
+                                      .x = x.data,
+                                      .w = w->data,
+                                      .bias = w->bias,
+                                      .add = into == VR_ADD ? y.data : NULL,
+                                      .y_stride = y.stride,
+                                      .x_stride = x.stride,
+                                      .add_stride = y.stride,
+                                      .cols = w->out,
+                                      .depth = w->in,
+                                      .next = vr_threads_count(impl->crew),
+                                      .y_type = y.type,
+                                      .act = act},
+                             .product = product,
+                             .rows = y.rows,
+                             .panels = ceil_div(w->out, product->panel)};
+    const size_t      number = vr_dtype_bits(w->type == VR_I8 ? VR_I8 : x.type) / 8;
+    job.blocks = linear_blocks(impl, product, y.rows, (size_t)w->in * number, job.panels);
     if (w->type == VR_I8) round_rows(impl, &job.gemm, x);
     vr_threads_run(impl->crew, linear_task, &job, job.blocks * job.panels);
 }
@@ -210,8 +210,8 @@ void vr_cpu_attention(vr_backend *be, vr_mat y, vr_mat q, vr_mat k, vr_mat v, co
     for (int b = 0; b < q_rows->images; b++) longest = max_int(longest, q_rows->offsets[b + 1] - q_rows->offsets[b]);
     /* Each part packs the head's keys and values again, so there are only as many as the threads need. */
     if (longest > 0)
-        job.parts =
-            min_int(ceil_div(4 * vr_threads_count(impl->crew), q_rows->images * heads), ceil_div(longest, impl->kernels->tile));
+        job.parts = min_int(ceil_div(4 * vr_threads_count(impl->crew), q_rows->images * heads),
+                            ceil_div(longest, impl->kernels->product.tile));
     vr_threads_run(impl->crew, attention_task, &job, q_rows->images * heads * job.parts);
     attend_extras(&job);
 }
@@ -318,7 +318,7 @@ static void project_task(int task, int thread, void *arg)
                     .cols = cols,
                     .depth = j->w->proj.in,
                     .act = VR_NO_ACT};
-    j->kernels->gemm(&gemm, from, end - from, panel);
+    j->kernels->product.gemm(&gemm, from, end - from, panel);
 }
 
 void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows *rows, const vr_picture *in, const vr_embed *w)
@@ -327,7 +327,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
     assert(rows->offsets[rows->images] == x.rows);
     const vr_cpu_impl *impl = impl_of(be);
     assert(x.type == VR_F32 && scratch.type == impl->kernels->activations);
-    embed_job job = {x, scratch, rows, in, w, impl->kernels, .panels = ceil_div(x.cols, impl->kernels->panel)};
+    embed_job job = {x, scratch, rows, in, w, impl->kernels, .panels = ceil_div(x.cols, impl->kernels->product.panel)};
     int       largest = 0;
     job.patches = first_patch(&job, rows->images);
     job.tasks = ceil_div(job.patches, 16);
@@ -338,7 +338,7 @@ void vr_cpu_patch_embed(vr_backend *be, vr_mat x, vr_mat scratch, const vr_rows 
         assert(in[b].pixels || (in[b].rgb && w->normal));
         largest = max_int(largest, patches);
     }
-    job.blocks = linear_blocks(impl, largest, (size_t)w->proj.in * vr_dtype_bits(scratch.type) / 8, impl->kernels->tile,
+    job.blocks = linear_blocks(impl, &impl->kernels->product, largest, (size_t)w->proj.in * vr_dtype_bits(scratch.type) / 8,
                                rows->images * job.panels);
     vr_threads_run(impl->crew, unfold_task, &job, job.tasks);
     vr_threads_run(impl->crew, project_task, &job, rows->images * job.panels * job.blocks);

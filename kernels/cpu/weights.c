@@ -89,15 +89,15 @@ static vr_status pack_either(vr_backend *be, vr_weight *out, const float *weight
     assert(out_features > 0 && in_features > 0);
     vr_cpu_impl   *impl = be->impl;
     const vr_dtype type = type_of(impl, in_features, layer);
-    const int width = type == VR_I8 ? impl->bytes->panel : impl->kernels->panel, panels = (out_features + width - 1) / width;
-    pack_job  job = {.weight = weight,
-                     .source = source,
-                     .out = out_features,
-                     .in = in_features,
-                     .width = width,
-                     .type = type,
-                     .lock = PTHREAD_MUTEX_INITIALIZER};
-    size_t    words;
+    const int      width = vr_product_of(impl, type)->panel, panels = (out_features + width - 1) / width;
+    pack_job       job = {.weight = weight,
+                          .source = source,
+                          .out = out_features,
+                          .in = in_features,
+                          .width = width,
+                          .type = type,
+                          .lock = PTHREAD_MUTEX_INITIALIZER};
+    size_t         words;
     *out = (vr_weight){.out = out_features, .in = in_features, .type = type};
     if (vr_mul((size_t)panels, vr_panel_words(in_features, width, type), &words))
         out->data = vr_alloc_large(words, sizeof(float));

@@ -42,4 +42,4 @@ void VR_NAME(vr_gemm)(const vr_gemm *g, int from, int rows, int panel);
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
 
-const vr_bytes VR_NAME(vr_bytes) = {TEXT(VR_ISA), PANEL, TILE, VR_NAME(vr_gemm), round_row};
+const vr_bytes VR_NAME(vr_bytes) = {TEXT(VR_ISA), {PANEL, TILE, SPAN_BYTES, BLOCK_BYTES, VR_NAME(vr_gemm)}, round_row};

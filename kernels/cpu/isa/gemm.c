@@ -4,8 +4,6 @@
 #include "../isa.h"
 #include "tile.h"
 
-#include <limits.h>
-
 #define ROWS (VEC == 16 ? 4 : 6) /* finished together */
 #if defined(VR_PAIRS) || defined(VR_WIDENED)
 #define WEIGHTS VR_BF16
@@ -112,15 +110,8 @@ static void finish_column(const vr_gemm *g, const float *sums, const float *pane
     for (; i < rows; i++) finish_rows(g, sums + i * PANEL, &c, row + i, 1, from, count);
 }
 
-/* How deep a product goes at once, in groups: all of it, or as far as that part of a panel and of the rows stay in the second cache
- * together; the sums of WAITING tiles wait for the rest (Ice Lake, 3072 deep: 8 % of the time; less than 384 loses again). */
-#if defined(VR_PAIRS)
-#define SPAN    (INT_MAX / NUMBERS)
-#define WAITING 1
-#else
-#define SPAN    768
-#define WAITING 22
-#endif
+#define SPAN    (SPAN_BYTES / (NUMBERS * (int)sizeof(element))) /* groups */
+#define WAITING (SPAN_BYTES == INT_MAX ? 1 : 22)                /* tiles whose sums wait */
 
 /* Panel `panel` of the result, some of its rows. */
 typedef struct {

@@ -17,11 +17,12 @@ void   VR_NAME(vr_layernorm)(vr_mat y, vr_mat x, const vr_norm *w);
 #define TEXT2(x) #x
 #define TEXT(x)  TEXT2(x)
 
-#define KERNELS(of_weights, of_activations, of_gemm)                                                                   \
-    {                                                                                                                  \
-        .name = TEXT(VR_ISA), .weights = of_weights, .activations = of_activations, .panel = PANEL, .tile = TILE,      \
-        .gemm = of_gemm, .attention = HEADS_NAME(vr_attention), .attention_scratch = HEADS_NAME(vr_attention_scratch), \
-        .class_scores = HEADS_NAME(vr_class_scores), .layernorm = VR_NAME(vr_layernorm),                               \
+#define KERNELS(of_weights, of_activations, of_gemm)                                                        \
+    {                                                                                                       \
+        .name = TEXT(VR_ISA), .weights = of_weights, .activations = of_activations,                         \
+        .product = {PANEL, TILE, SPAN_BYTES, BLOCK_BYTES, of_gemm}, .attention = HEADS_NAME(vr_attention),  \
+        .attention_scratch = HEADS_NAME(vr_attention_scratch), .class_scores = HEADS_NAME(vr_class_scores), \
+        .layernorm = VR_NAME(vr_layernorm),                                                                 \
     }
 
 #if defined(VR_PAIRS)
