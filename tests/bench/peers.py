@@ -2,12 +2,15 @@
 """vitrun beside ONNX Runtime, OpenVINO and torch: the same weights, the same pixels, the same threads, in turn.
 
     python tests/bench/peers.py --step build/step [--models deit_small,deit_base] [--batches 1,8] [--threads 2] [--rounds 25]
+        [--busy N] [--no-compile]
 
 Outputs are compared before anything is timed.  Each round runs every engine once, in rotating order, with a pause in
-which the others' threads fall asleep; quoted are medians, and ratios pair by pair.  Needs torch, timm, onnxruntime,
-openvino and onnxscript.
+which the others' threads fall asleep; quoted are medians, and ratios pair by pair.  --busy N keeps N cores busy with
+processes of other sessions meanwhile.  torch runs eagerly and compiled, which wants a C++ compiler; --no-compile leaves
+that out.  Needs torch, timm, onnxruntime, openvino and onnxscript.
 """
 import argparse
+import contextlib
 import copy
 import json
 import os
@@ -104,13 +107,17 @@ def openvino_peer(path, x, threads, dtype="f32"):
     return Peer("OpenVINO " + dtype, lambda: request.infer({0: x})[compiled.output(0)])
 
 
-def torch_peer(model, x, dtype=torch.float32):
+def torch_peer(model, x, dtype=torch.float32, compiled=False):
     model, tensor = copy.deepcopy(model).to(dtype), torch.from_numpy(x).to(dtype)
+    if compiled:
+        from torch._inductor import config
+        config.freezing = True      # weights are constants, packed once
+        model = torch.compile(model)
 
     def call():
-        with torch.inference_mode():
+        with torch.no_grad():
             return model(tensor).float().numpy()
-    return Peer("torch bf16" if dtype == torch.bfloat16 else "torch f32", call)
+    return Peer(("torch compiled " if compiled else "torch ") + ("bf16" if dtype == torch.bfloat16 else "f32"), call)
 
 
 def has(*flags):
@@ -126,9 +133,25 @@ def all_engines(args, folder, model, x):
                torch_peer(model, x), Vitrun(args.step, folder, args.threads, x, dtype="bf16")]
     if has("avx512_bf16", "amx_bf16"):
         engines += [openvino_peer(path, x, args.threads, "bf16"), torch_peer(model, x, torch.bfloat16)]
+    if not args.no_compile:
+        engines.append(torch_peer(model, x, compiled=True))
+        if has("avx512_bf16", "amx_bf16"):
+            engines.append(torch_peer(model, x, torch.bfloat16, compiled=True))
     if has("avx512_vnni"):
         engines.append(Vitrun(args.step, folder, args.threads, x, dtype="int8"))
     return engines
+
+
+@contextlib.contextmanager
+def busy_cores(count):
+    """So many processes that only turn, each of its own session, as another job would be."""
+    jobs = [subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for job in jobs:
+            job.kill()
+            job.wait()
 
 
 def interleave(engines, rounds, burst=1):
@@ -155,7 +178,8 @@ def compare(name, batch, args):
             error = np.abs(e.outputs() - wanted).max() / np.abs(wanted).max()
             assert error < (1e-4 if e.name.endswith("f32") else 5e-2), f"{e.name}: outputs differ by {error}"
             print(f"{e.name}: largest difference from torch f32 {error:.1e} of the largest logit", file=sys.stderr)
-        times = interleave(engines, args.rounds)
+        with busy_cores(args.busy):
+            times = interleave(engines, args.rounds)
         rows = []
         for e in engines:
             t = times[e.name]
@@ -172,6 +196,8 @@ def main():
     ap.add_argument("--batches", default="1,8")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--rounds", type=int, default=25)
+    ap.add_argument("--busy", type=int, default=0)
+    ap.add_argument("--no-compile", action="store_true")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     print("| model | batch | engine | median ms | min ms | p90 ms | time / vitrun f32 |\n|---|---|---|---|---|---|---|")
@@ -180,7 +206,8 @@ def main():
             isa, rows = compare(name + "_patch16_224", batch, args)
             for engine, median, low, p90, ratio in rows:
                 print(f"| {name} | {batch} | {engine} | {median:.1f} | {low:.1f} | {p90:.1f} | {ratio:.2f} |", flush=True)
-    print(f"\n{args.threads} threads, {args.rounds} rounds, vitrun on {isa}; load average {os.getloadavg()[0]:.1f}")
+    beside = f", {args.busy} cores kept busy by another job" if args.busy else ""
+    print(f"\n{args.threads} threads, {args.rounds} rounds{beside}, vitrun on {isa}; load average {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
