@@ -41,13 +41,23 @@ typedef struct {
     pthread_mutex_t   lock;
 } queue;
 
-/* How many of the pictures, at least one, fit a micro-batch. */
-static int cut(const vr_run *run, const vr_picture *in, int images)
+/* Tokens of a micro-batch: as many as there is room for, or as are fastest where nobody asks for more: by a number, by a rule that
+ * looks at the whole batch, or to see afterwards what became of its tokens. */
+static int most_tokens(const vitrun *v)
 {
-    int count = 0, tokens = 0;
-    while (count < images && count < run->images_max) {
-        tokens += vr_tokens_of(run->model, &in[count]);
-        if (tokens > run->tokens_max) break;
+    const bool all = v->budget_given || v->keep_trace || v->kept || v->run.schedule->scope == VR_SCOPE_BATCH;
+    const int  together = v->backend.together;
+    return all || together == 0 || together > v->run.tokens_max ? v->run.tokens_max : together;
+}
+
+/* How many of the pictures, at least one, make a micro-batch. */
+static int cut(const vitrun *v, const vr_picture *in, int images)
+{
+    const int most = most_tokens(v);
+    int       count = 0, tokens = 0;
+    while (count < images && count < v->run.images_max) {
+        tokens += vr_tokens_of(v->run.model, &in[count]);
+        if (count > 0 && tokens > most) break;
         count++;
     }
     return count;
@@ -59,7 +69,7 @@ static int take(queue *q, int *from)
     pthread_mutex_lock(&q->lock);
     if (!q->err.code && q->taken < q->images) {
         *from = q->taken;
-        count = cut(&q->v->run, q->in + q->taken, q->images - q->taken);
+        count = cut(q->v, q->in + q->taken, q->images - q->taken);
         q->taken += count;
         q->v->batch_first = q->first + *from; /* those before it have lost their traces */
     }
@@ -92,7 +102,7 @@ static void *work_beside(void *arg)
 static bool both(const queue *q)
 {
     const vitrun *v = q->v;
-    return v->second.run.model && v->second.backend.ops == v->backend.ops && cut(&v->run, q->in, q->images) < q->images;
+    return v->second.run.model && v->second.backend.ops == v->backend.ops && cut(v, q->in, q->images) < q->images;
 }
 
 vr_status vr_run_pictures(vitrun *v, float *logits, const vr_picture *in, int images, int first, vr_error *err)

@@ -280,7 +280,8 @@ struct vr_backend {
     vr_dtype      activations; /* element type of what is multiplied */
     vr_dtype      residual;    /* of the residual stream x, which every block adds to: never less exact than activations */
     vr_math       math;        /* what is really used, never VR_MATH_AUTO */
-    int           budget;      /* tokens computed together that suit it */
+    int           budget;      /* tokens that it should have room for at once */
+    int           together;    /* tokens that are fastest computed together; 0: the more the better */
     const char   *chip;        /* what the arithmetic is compiled for: "avx512", "sm_90"; the back end's */
     vr_error      fault;       /* the first fault since the last finish() */
 };
