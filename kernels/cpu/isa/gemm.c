@@ -4,7 +4,7 @@
 #include "../isa.h"
 #include "tile.h"
 
-#define ROWS (VEC == 16 ? 4 : 6) /* finished together */
+#define ROWS (VEC == 16 ? 3 : 6) /* finished together: tiles have 8 or 9, and 6 */
 #if defined(VR_PAIRS) || defined(VR_WIDENED)
 #define WEIGHTS VR_BF16
 #define NUMBERS 2 /* of a group */
