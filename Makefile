@@ -101,7 +101,8 @@ test: deps  ## install what is missing, build, run every test
 deps:       ## install the Debian packages of packages.txt that are missing
 	@bash tests/support/install-packages.sh packages.txt
 
-check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/step $(BUILD)/cutouts
+check: $(BUILD)/vitrun $(BUILD)/vr_tests $(BUILD)/golden_runner $(BUILD)/cuda_host/vitrun-cuda.so $(BUILD)/step $(BUILD)/cutouts \
+    $(BUILD)/profile $(BUILD)/bench_kernels
 	@BUILD=$(BUILD) CORPUS=$(CORPUS) GOLDEN=$(GOLDEN) CC="$(CC)" bash tests/run.sh
 
 golden: $(BUILD)/golden_runner  ## run the golden cases of GOLDEN=DIR (default tests/golden); DTYPE=f32 (default), bf16, int8
