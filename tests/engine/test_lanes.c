@@ -202,3 +202,40 @@ Test(lanes, what_is_kept_is_kept_in_order)
     o.lanes = 3;
     cr_expect_eq(vr_open_on(&v, &o, &ops, &err), VR_E_USAGE);
 }
+
+/* ---- how many images go together ---- */
+
+/* The micro-batches that nine images of 17 tokens are computed in where the device is fastest with so many tokens. */
+static int micro_batches(int together, const vitrun_options *wanted)
+{
+    static float   logits[9][16];
+    vr_error       err = {0};
+    vitrun_error   e = {0};
+    vitrun        *v;
+    vitrun_options o = *wanted;
+    ops = vr_cpu;
+    ops.open = open_one, ops.finish = finish;
+    o.model = model, o.threads = 2;
+    cr_assert_eq(vr_open_on(&v, &o, &ops, &err), VR_OK, "%s", err.text);
+    v->backend.together = together;
+    atomic_store(&finishes, 0);
+    cr_assert_eq(vitrun_run(v, logits[0], images(), NULL, 9, &e), VITRUN_OK, "%s", e.text);
+    vitrun_close(v);
+    return atomic_load(&finishes);
+}
+
+Test(lanes, images_go_together_as_suits_the_device_unless_more_are_asked_for)
+{
+    const vitrun_merge whole = {.method = "mame", .tau = "0.5", .scope = "batch"};
+    vitrun_options     o = vitrun_defaults();
+    const int          all = micro_batches(0, &o);
+    cr_expect_eq(micro_batches(1000, &o), all);
+    cr_expect_eq(micro_batches(40, &o), all + 4, "two at a time");
+    cr_expect_eq(micro_batches(5, &o), all + 8, "an image is never cut");
+    o.max_batch = 9;
+    cr_expect_eq(micro_batches(40, &o), all, "a number that was asked for");
+    o.max_batch = 0, o.keep_trace = 1;
+    cr_expect_eq(micro_batches(40, &o), all, "traces are of one micro-batch");
+    o.keep_trace = 0, o.merge = &whole;
+    cr_expect_eq(micro_batches(40, &o), all, "a rule that looks at the batch");
+}

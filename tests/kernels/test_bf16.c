@@ -107,6 +107,12 @@ Test(bf16, linear_of_a_model)
 
 Test(bf16, linear_of_more_rows_than_the_cache_holds) { check_linear(&(linear_case){1500, 33, 1024, VR_NO_ACT, VR_SET, true}); }
 
+Test(bf16, linear_of_a_depth_that_is_multiplied_part_by_part)
+{
+    check_linear(&(linear_case){250, 150, 769, VR_NO_ACT, VR_ADD, false});
+    check_linear(&(linear_case){19, 50, 1601, VR_GELU_ERF, VR_SET, true});
+}
+
 Test(bf16, linear_of_no_rows) { check_linear(&(linear_case){0, 5, 3, VR_NO_ACT, VR_SET, true}); }
 
 /* A NaN in a row, and one behind it. */

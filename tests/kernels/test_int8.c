@@ -171,6 +171,12 @@ Test(int8, linear_of_a_model)
     check(&(linear_case){50, 256, 64, VR_GELU_ERF, VR_SET, true});
 }
 
+Test(int8, linear_of_a_depth_that_is_multiplied_part_by_part)
+{
+    check(&(linear_case){250, 150, 3073, VR_NO_ACT, VR_ADD, true});
+    check(&(linear_case){19, 50, 6150, VR_GELU_ERF, VR_SET, true});
+}
+
 Test(int8, linear_of_no_rows) { check(&(linear_case){0, 5, 3, VR_NO_ACT, VR_SET, true}); }
 
 Test(int8, linear_of_more_rows_than_the_cache_holds) { check(&(linear_case){2600, 3, 1024, VR_NO_ACT, VR_SET, true}); }

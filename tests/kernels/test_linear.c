@@ -58,7 +58,7 @@ static void check(const linear_case *t)
 
 Test(linear, odd_shapes)
 {
-    const int rows[] = {1, 2, 13, 14, 15, 29, 197},
+    const int rows[] = {1, 2, 6, 7, 8, 9, 10, 14, 15, 19, 29, 197},
               sides[][2] = {{1, 1}, {3, 7}, {16, 1}, {31, 5}, {33, 17}, {32, 64}, {100, 48}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (size_t s = 0; s < sizeof sides / sizeof *sides; s++)
@@ -80,6 +80,14 @@ Test(linear, the_shapes_of_a_model)
 }
 
 Test(linear, more_rows_than_the_cache_holds) { check(&(linear_case){1500, 33, 1024, true, VR_NO_ACT, VR_SET}); }
+
+/* The sums of more rows than wait at once, in more parts than one of the depth. */
+Test(linear, a_depth_that_is_multiplied_part_by_part)
+{
+    check(&(linear_case){250, 150, 769, true, VR_NO_ACT, VR_SET});
+    check(&(linear_case){250, 150, 1601, true, VR_GELU_ERF, VR_SET});
+    check(&(linear_case){29, 97, 3072, false, VR_NO_ACT, VR_ADD});
+}
 
 Test(linear, no_rows) { check(&(linear_case){0, 5, 3, true, VR_NO_ACT, VR_SET}); }
 
