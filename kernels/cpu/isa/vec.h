@@ -2,8 +2,8 @@
  * the compiler's; only what they lack is named here.
  *
  * An element of an activation is an f32, but a bf16 where VR_PAIRS is defined, which comes with AVX-512 and AVX512-BF16.
- * Where VR_WIDENED is defined weights are bf16 and the rest is f32; where VR_HEADS is, tiles are those of attention.  Where VR_BYTES is defined, which comes with AVX-512 and
- * its VNNI, a product's operands are bytes: elements are.
+ * Where VR_WIDENED is defined weights are bf16 and the rest is f32; where VR_HEADS is, tiles are those of attention.  Where
+ * VR_BYTES is defined, which comes with AVX-512 and its VNNI, a product's operands are bytes: elements are.
  *
  * A NaN must reach the result, where the caller looks for it: vec_max and vec_min give their SECOND operand where one
  * is a NaN, so bounds are written first. */
