@@ -2,7 +2,7 @@
 # make gpu-pack and its check.sh, without a GPU: what they say where there is none, and every part that an emulator can run.
 . tests/support/shell.sh
 needs 'the emulated GPU' "$BUILD/cuda_host/vitrun-cuda.so"
-ldd "$VITRUN" | grep -q libasan && export PACK_MIB=100 # the sanitizers' libraries
+ldd "$VITRUN" | grep -q libasan && export PACK_MIB=110 # the sanitizers' libraries
 pack() { run env BUILD="$BUILD" PLUGIN= PICTURES="${PICTURES:-}" bash tests/gpu/pack.sh "$1"; }
 
 pack "$T/made"
