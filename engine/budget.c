@@ -1,4 +1,4 @@
-/* budget.c: how many tokens are computed at once: as many as are wished for, or as memory has room for. */
+/* budget.c: how many tokens there is room for at once: as many as are wished for, or as memory has. */
 #include <stdio.h>
 
 #include "internal.h"

@@ -1,6 +1,6 @@
-/* lanes.c: two micro-batches in flight on a GPU, each from a thread of its own, so that one's upload, and its waits for what
- * merging left over, hide behind the other's work.  Lanes share the weights; buffers, scratch and stream are each one's own.
- * Which of them computes a micro-batch is chance, and shows nowhere. */
+/* lanes.c: a batch cut into micro-batches; on a GPU two of them in flight, each from a thread of its own, so that one's upload, and
+ * its waits for what merging left over, hide behind the other's work.  Lanes share the weights; buffers, scratch and stream are
+ * each one's own.  Which of them computes a micro-batch is chance, and shows nowhere. */
 #include <pthread.h>
 
 #include "internal.h"
@@ -41,8 +41,8 @@ typedef struct {
     pthread_mutex_t   lock;
 } queue;
 
-/* Tokens of a micro-batch: as many as there is room for, or as are fastest where nobody asks for more: by a number, by a rule that
- * looks at the whole batch, or to see afterwards what became of its tokens. */
+/* Tokens of a micro-batch: as many as there is room for, or as are fastest where nobody asks for more: by a number, by a rule
+ * that looks at the whole batch, or to see afterwards what became of its tokens. */
 static int most_tokens(const vitrun *v)
 {
     const bool all = v->budget_given || v->keep_trace || v->kept || v->run.schedule->scope == VR_SCOPE_BATCH;

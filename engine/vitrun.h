@@ -114,7 +114,7 @@ typedef struct {
     const char *recipe;                   /* preprocessing in words: "bicubic-248-crop224" */
     float       mean[3], std[3];
     size_t      activation_bytes; /* planned at opening */
-    int         max_batch;        /* images of the model's own size that make up a micro-batch */
+    int         max_batch;        /* images of the model's own size that a micro-batch has room for */
     int         lanes;            /* micro-batches in flight at once: 1 or 2 */
     double      load_seconds;
     const char *why_cpu;     /* why device "auto" became the CPU, and device NULL with a GPU at hand; else "" */

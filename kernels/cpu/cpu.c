@@ -144,7 +144,8 @@ int vr_cpu_threads(const vr_backend *be) { return vr_threads_count(impl_of(be)->
 enum { BUDGET = 2048 };
 
 /* What one layer hands to the next should still be in the caches: on Ice Lake, with one thread or two, pairs of pictures are up to 8 %
- * faster than eight together.  Each further thread brings a second cache of its own. */
+ * faster than eight together.  That each further thread, which brings a second cache of
+ * its own, takes as many more is assumed, as it is for other processors. */
 static int together(int threads)
 {
     const int tokens = 260 * (threads < 2 ? 2 : threads);
@@ -253,12 +254,21 @@ static vr_status reserve_rounded(vr_cpu_impl *impl, int rows, vr_error *err)
     return vr_fail(err, VR_E_MEMORY, "", "There is no memory for the bytes of %d tokens, %d of each.", rows, impl->deepest);
 }
 
+/* Of images of up to so many tokens.  Rows of a multiple of 256 scores are laid further apart, and may need more than longer ones. */
+static size_t attention_floats(const vr_cpu_impl *impl, int longest, int head_size)
+{
+    const int    spread = longest / 256 * 256;
+    const size_t most = impl->kernels->attention_scratch(longest, head_size);
+    const size_t other = spread ? impl->kernels->attention_scratch(spread, head_size) : 0;
+    return ((other > most ? other : most) + 15) / 16 * 16;
+}
+
 static vr_status cpu_reserve(vr_backend *be, const vr_limits *most, int head_size, int patch, vr_error *err)
 {
     (void)patch;
     vr_cpu_impl *impl = impl_of(be);
     if (impl->bytes && impl->deepest > 0 && reserve_rounded(impl, most->rows, err)) return err->code;
-    size_t stride = (impl->kernels->attention_scratch(most->longest, head_size) + 15) / 16 * 16, count;
+    size_t stride = attention_floats(impl, most->longest, head_size), count;
     if (stride <= impl->scratch_stride) return VR_OK;
     free(impl->rows); /* weights are packed by now */
     impl->rows = NULL;

@@ -121,10 +121,11 @@ def torch_peer(model, x, dtype=torch.float32, compiled=False):
     if compiled:
         from torch._inductor import config
         config.freezing = True      # weights are constants, packed once
-        model = torch.compile(model)
+        torch._dynamo.reset()       # or what it saw of another batch would make this one's shapes variable
+        model = torch.compile(model, dynamic=False)
 
     def call():
-        with torch.no_grad():
+        with torch.no_grad() if compiled else torch.inference_mode():
             return model(tensor).float().numpy()
     return Peer(("torch compiled " if compiled else "torch ") + ("bf16" if dtype == torch.bfloat16 else "f32"), call)
 

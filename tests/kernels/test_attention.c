@@ -65,10 +65,16 @@ static void check(const attention_case *t)
 
 Test(attention, every_head_size_and_length)
 {
-    const int sizes[] = {1, 7, 16, 32, 64, 80}, lengths[] = {1, 2, 13, 14, 15, 33, 197};
+    const int sizes[] = {1, 7, 16, 32, 64, 80}, lengths[] = {1, 2, 6, 7, 13, 33, 65, 81, 197};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++)
             check(&(attention_case){2, sizes[s], 1, {lengths[n]}, {lengths[n]}, 1});
+}
+
+/* 256 scores in a row need more room than 257. */
+Test(attention, of_a_shorter_image_that_needs_more_room)
+{
+    for (int size = 1; size <= 8; size += 7) check(&(attention_case){2, size, 2, {256, 257}, {256, 257}, 1});
 }
 
 Test(attention, ragged_images) { check(&(attention_case){3, 16, 4, {5, 0, 40, 1}, {5, 0, 40, 1}, 1}); }
