@@ -20,7 +20,7 @@ typedef struct {
 vr_status vr_profiler_start(vr_profiler *p, vitrun *v, vr_error *err);
 void      vr_profiler_stop(vr_profiler *p, vitrun *v);
 
-/* Flops a second that all threads of a CPU reach together with FMAs in registers, measured now (50 ms or so); 0 on a GPU. */
+/* Flops a second that all threads of a CPU reach together with FMAs in registers, measured now (0.1 s or so); 0 on a GPU. */
 double vr_peak_flops(vitrun *v);
 
 #endif

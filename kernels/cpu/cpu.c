@@ -143,9 +143,9 @@ int vr_cpu_threads(const vr_backend *be) { return vr_threads_count(impl_of(be)->
 
 enum { BUDGET = 2048 };
 
-/* What one layer hands to the next should still be in the caches: on Ice Lake, with one thread or two, pairs of pictures are up to 8 %
- * faster than eight together.  That each further thread, which brings a second cache of
- * its own, takes as many more is assumed, as it is for other processors. */
+/* What one layer hands to the next should still be in the caches: on Ice Lake, with one thread or two, pairs of pictures are up to
+ * 8 % faster than eight together.  That each further thread, which brings a second cache of its own, takes as many more is
+ * assumed, and so is all of it for other processors. */
 static int together(int threads)
 {
     const int tokens = 260 * (threads < 2 ? 2 : threads);

@@ -1,10 +1,10 @@
 /* gemm.c: the linear layer: products of tiles, and what follows them.  Bias, GELU and residual are done on
- * a small buffer while it is in L1, which keeps branches out of the unrolled part.  Rows are shared out evenly among the tiles,
- * 197 = 8 or 9 x 22, never a remainder of 1. */
+ * a small buffer while it is in L1, which keeps branches out of the unrolled part.  Rows are shared out evenly among the tiles:
+ * with nine in a tile 197 = 8 or 9 x 22, never a remainder of 1. */
 #include "../isa.h"
 #include "tile.h"
 
-#define ROWS (VEC == 16 ? 3 : 6) /* finished together: tiles have 8 or 9, and 6 */
+#define ROWS (VEC == 16 ? 3 : 6) /* finished together; most tiles have 9, and 6 */
 #if defined(VR_PAIRS) || defined(VR_WIDENED)
 #define WEIGHTS VR_BF16
 #define NUMBERS 2 /* of a group */
@@ -111,7 +111,7 @@ static void finish_column(const vr_gemm *g, const float *sums, const float *pane
 }
 
 #define SPAN    (SPAN_BYTES / (NUMBERS * (int)sizeof(element))) /* groups */
-#define WAITING (SPAN_BYTES == INT_MAX ? 1 : 22)                /* tiles whose sums wait */
+#define WAITING (SPAN_BYTES == INT_MAX ? 1 : 22)                /* tiles whose sums wait: 197 rows, nine in a tile */
 
 /* Panel `panel` of the result, some of its rows. */
 typedef struct {

@@ -33,7 +33,7 @@ INLINE WHOLE dot(WHOLE sum, WHOLE a, WHOLE b) { return (WHOLE)_mm512_dpbusd_epi3
 #define STEPS 2
 INLINE vec right_of(const float *group, int step)
 {
-#if defined(__AVX512BW__) /* a vector for the mask would be one too many beside 28 sums: gcc 12 kept 11 of them in memory */
+#if defined(__AVX512BW__) /* a vector for the mask would be one too many beside the sums: gcc 12 kept some of them in memory */
     if (step) return (vec)_mm512_maskz_loadu_epi16(0xAAAAAAAA, group);
 #endif
     const vec_word pair = (vec_word)vec_load(group);

@@ -24,7 +24,7 @@ INLINE void VR_NAME(vr_tile_end)(void) {}
 
 /* A product's operands. */
 typedef struct {
-    float         *out;   /* [rows, vecs * VEC], of which AMX may write all PANEL columns */
+    float         *out;   /* [rows, vecs * VEC] */
     const element *left;  /* [rows, depth] */
     const float   *right; /* [groups, PANEL] */
     size_t         out_stride, left_stride;

@@ -43,9 +43,9 @@
 #endif
 #define PANEL (TILE_VECS * VEC)
 
-/* How deep a product goes at once, in bytes of a row: all of it, or as far as that part of a panel and of the rows stay in the second
- * cache together; sums wait for the rest (Ice Lake, f32 3072 deep: 8 % of the time; a quarter of it loses again).  And how many bytes
- * of rows a task takes. */
+/* How deep a product goes at once, in bytes of a row: all of it, or as far as that part of a panel and of the rows stay in the
+ * second cache together; sums wait for the rest (Ice Lake, f32 3072 deep: 6 % of the time; a quarter of it loses again).  And how
+ * many bytes of such rows a task takes: most of that cache; for pairs what was best on Zen 4. */
 #if defined(VR_PAIRS)
 #define SPAN_BYTES  INT_MAX
 #define BLOCK_BYTES 2500000
